@@ -1,0 +1,56 @@
+"""The distribution `petalstream`: a light base, and an extra for each thing that is done with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"', (HERE / "etl" / "__init__.py").read_text(encoding="utf-8"), re.M)
+if VERSION is None:
+    raise RuntimeError("etl/__init__.py holds no __version__")
+
+EXTRAS = {
+    # Writing data sets. TensorFlow, because the pixels that are stored are the ones that a served model will see.
+    "etl": [
+        "apache-beam[gcp]>=2.77,<3",
+        "google-crc32c>=1.5",
+        "pooch>=1.8",
+        "tensorflow>=2.16",
+    ],
+    # Reading and training: no Beam, so that the training container stays small.
+    "train": [
+        "keras>=3.3",
+        "matplotlib>=3.8",
+        "pyyaml>=6",
+        "tensorflow>=2.16",
+    ],
+    "vertex": ["google-cloud-aiplatform>=1.60", "pyyaml>=6"],
+    "bench": ["pytest>=8", "pytest-benchmark>=4"],
+    "dev": [
+        "build>=1.2",
+        "hypothesis>=6.100",
+        "mypy>=1.10",
+        "pytest>=8",
+        "pytest-cov>=5",
+        "pytest-xdist>=3.6",
+        "ruff>=0.5",
+        "types-PyYAML>=6",
+    ],
+}
+
+setup(
+    name="petalstream",
+    version=VERSION[1],
+    description="An Apache Beam ETL and a tf.data training library, made for ingestion throughput",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["etl", "etl.*", "trainer", "trainer.*"]),
+    install_requires=["numpy>=1.26", "pillow>=11.3", "rich>=13.7"],
+    extras_require=EXTRAS,
+)
