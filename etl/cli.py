@@ -1,0 +1,126 @@
+"""What every command line of the project has in common: parsing that ends in one clear line, and a quiet console."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Tables are wider than the 80 columns that rich assumes of a file.
+_FILE_COLUMNS = 120
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `ConfigError` instead of printing its usage and exiting."""
+
+    def __init__(self, **kwargs: object) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `ConfigError` from argparse's own message."""
+        missing = re.fullmatch(r"the following arguments are required: (.+)", message)
+        if missing:
+            raise ConfigError(missing[1], None, "a value", f"see python -m {self.prog} --help")
+        invalid = re.fullmatch(r"argument (\S+): invalid choice: '?([^']*?)'? \(choose from (.+)\)", message)
+        if invalid:
+            name, got, choices = invalid.groups()
+            raise ConfigError(name, got, f"one of {choices}")
+        argument = re.fullmatch(r"argument ([^:]+): (.+)", message)
+        if argument:
+            raise ConfigError(argument[1], None, argument[2])
+        unknown = re.fullmatch(r"unrecognized arguments: (.+)", message)
+        if unknown:
+            raise unknown_option(unknown[1].split()[0], self.option_names(), self.prog)
+        raise ConfigError(self.prog, None, message)
+
+    def option_names(self) -> list[str]:
+        """Returns all long option names that this parser knows."""
+        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+
+
+def unknown_option(option: str, known: Iterable[str], prog: str) -> ConfigError:
+    """Makes the error for an option that nobody knows, with the nearest known name."""
+    name = option.split("=")[0]
+    near = difflib.get_close_matches(name, list(known), n=1)
+    mend = f"did you mean {near[0]}?" if near else f"see python -m {prog} --help"
+    return ConfigError(name, option, "an option that exists", mend)
+
+
+def number(
+    field: str, kind: type[int] | type[float], *, minimum: float | None = None, maximum: float | None = None, what: str
+) -> Callable[[str], int | float]:
+    """Makes an argparse `type` for a number in a closed range.
+
+    Args:
+        field: The option's name, for the message.
+        kind: `int` or `float`.
+        minimum: Smallest value accepted, None for no bound.
+        maximum: Largest value accepted, None for no bound.
+        what: What is expected, in words, with the unit.
+
+    Returns:
+        A function from text to number that raises `ConfigError`.
+    """
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ConfigError(field, text, what) from None
+        if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
+            raise ConfigError(field, text, what)
+        return value
+
+    return parse
+
+
+def console() -> Console:
+    """Returns a console on standard output, wide enough for a table where that is a file."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=_FILE_COLUMNS)
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow without the page of notices that it prints at import and at its first operation.
+
+    What it finds wrong with an image, which it also prints, is raised and ends in `rejected.jsonl`. With
+    TF_CPP_MIN_LOG_LEVEL=0 everything shows.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        return
+    with _hushed():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keeps what is written to file descriptor 2, from C++ too, and shows it only if the block raises."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(saved, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,226 @@
+"""The ETL's resolved configuration: frozen, checked where it is made, written into the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from etl.errors import ConfigError
+from etl.schema import EMBEDDING_IMAGE_SIZE
+
+VARIANTS = ("jpeg", "pixel", "embedding")
+PIXEL_DTYPES = ("uint8", "float32")
+COMPRESSIONS = ("none", "gzip")
+# MobileNetV2's widths for which Keras publishes weights and whose features have 1,280 values.
+EMBEDDING_ALPHAS = (0.35, 0.5, 0.75, 1.0)
+RESIZES = ("pad", "crop", "stretch")
+SPLIT_BY = ("auto", "hash", "official", "column")
+DEFAULT_SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
+
+# Of the synthetic photographs, what share is broken on purpose, so that a first run shows what rejection looks like.
+DEFAULT_BROKEN_FRACTION = 0.02
+
+DEFAULT_JPEG_QUALITY = 95
+
+_BYTES_PER_MB = 1_000_000
+# The largest side accepted; 16,384 squared already is 800 MB as uint8.
+_MAX_SIDE = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a source needs to list its images.
+
+    Attributes:
+        input: The folder or file that `--input` names; None where the source needs none.
+        labels: A file with one class name a line, None where the source knows its own.
+        split_by: `hash`, `official`, `column`, or `auto` for what the source prefers.
+        seed: For whatever a source draws.
+        num_images: How many photographs `synthetic` draws.
+        broken_fraction: Which share of them `synthetic` breaks on purpose.
+        classes_from: An earlier data set's folder or manifest, whose class names are kept.
+        label: What `pets` are labelled with: `breed` or `species`.
+        include_unlisted: Whether `pets` that are in no list are written.
+        trimaps: Whether the trimaps of `pets` are written.
+    """
+
+    input: str | None = None
+    labels: str | None = None
+    split_by: str = "auto"
+    seed: int = 0
+    num_images: int = 500
+    broken_fraction: float = DEFAULT_BROKEN_FRACTION
+    classes_from: str | None = None
+    label: str = "breed"
+    include_unlisted: bool = False
+    trimaps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtlConfig:
+    """One run of the ETL, resolved.
+
+    Attributes:
+        source: Name of the source, a key of `etl.sources.SOURCES`.
+        output: The data set's folder, local or `gs://…`.
+        variants: Which to write.
+        image_size: (height, width) that images are resized to; None keeps them at their own size.
+        resize: `pad`, `crop` or `stretch`.
+        jpeg_quality: 1 to 100, where a JPEG has to be encoded; None: 95, and none is encoded without need.
+        pixel_dtype: `uint8`, or `float32` for a flattened float list in [0, 1].
+        compression: `none`, or `gzip` for whole files.
+        embedding_weights: `imagenet`, or a file of Keras weights for MobileNetV2 without its top.
+        embedding_alpha: MobileNetV2's width, one of `EMBEDDING_ALPHAS`.
+        splits: Split name to share, adding up to 1.
+        seed: Of the splits and of the global order.
+        shard_bytes: The size that shards aim at.
+        max_pixels: The largest height times width that is decoded.
+        max_rejected_fraction: The share of rejected inputs above which the run fails.
+        overwrite: Whether a data set in `output` may be replaced.
+        resume: Whether shards that an unfinished run left are kept.
+        num_threads: Images worked on at once in each worker process.
+        options: What the source needs.
+    """
+
+    source: str
+    output: str
+    variants: tuple[str, ...] = ("jpeg",)
+    image_size: tuple[int, int] | None = None
+    resize: str = "pad"
+    jpeg_quality: int | None = None
+    pixel_dtype: str = "uint8"
+    compression: str = "none"
+    embedding_weights: str | None = None
+    embedding_alpha: float = 1.0
+    splits: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SPLITS))
+    seed: int = 0
+    shard_bytes: int = 100 * _BYTES_PER_MB
+    max_pixels: int = 100_000_000
+    max_rejected_fraction: float = 0.05
+    overwrite: bool = False
+    resume: bool = False
+    num_threads: int = 1
+    options: SourceOptions = field(default_factory=SourceOptions)
+
+    def __post_init__(self) -> None:
+        from etl.sources import SOURCES
+
+        _check_choice("--source", self.source, SOURCES)
+        if not self.variants:
+            raise ConfigError("--variants", "", f"one or more of {', '.join(VARIANTS)}")
+        for name in self.variants:
+            _check_choice("--variants", name, VARIANTS)
+        if len(set(self.variants)) != len(self.variants):
+            raise ConfigError("--variants", ",".join(self.variants), "each variant once")
+        _check_choice("--resize", self.resize, RESIZES)
+        _check_choice("--split_by", self.options.split_by, SPLIT_BY)
+        _check_splits(self.splits)
+        _check_choice("--pixel_dtype", self.pixel_dtype, PIXEL_DTYPES)
+        _check_choice("--compression", self.compression, COMPRESSIONS)
+        if "pixel" in self.variants and self.pixel_dtype == "uint8" and self.image_size is None:
+            raise ConfigError(
+                "--image_size",
+                None,
+                "a size for pixels of uint8, whose images all have the same",
+                "try --image_size 224",
+            )
+        self._check_embedding()
+
+    def _check_embedding(self) -> None:
+        if self.embedding_alpha not in EMBEDDING_ALPHAS:
+            raise ConfigError(
+                "--embedding_alpha", self.embedding_alpha, f"one of {', '.join(map(str, EMBEDDING_ALPHAS))}"
+            )
+        if "embedding" in self.variants and self.embedding_weights is None:
+            raise ConfigError(
+                "--embedding_weights",
+                None,
+                "imagenet or a file of weights",
+                "the embedding variant needs a network's weights",
+            )
+
+    def size_of(self, variant: str) -> tuple[int, int] | None:
+        """Returns (height, width) that a variant's images are resized to, or None where each keeps its own.
+
+        Beside pixels, which need a size, JPEGs stay as they are unless their quality is asked for too.
+        """
+        if variant == "embedding":
+            return EMBEDDING_IMAGE_SIZE
+        if variant == "jpeg" and "pixel" in self.variants and self.jpeg_quality is None:
+            return None
+        return self.image_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what the data set depends on, as JSON's types; not where it lies nor how many work at it."""
+        content = dataclasses.asdict(self)
+        for name in ("output", "overwrite", "resume", "num_threads", "max_rejected_fraction"):
+            del content[name]
+        return content
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Parses `--image_size`: `224` is square, `224x320` is height by width.
+
+    Raises:
+        ConfigError: not one or two whole numbers of pixels.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= _MAX_SIDE for side in sides):
+        raise ConfigError(
+            "--image_size", text, f"whole pixels from 1 to {_MAX_SIDE}, as 224 or (height x width) 224x320"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def parse_splits(text: str) -> dict[str, float]:
+    """Parses `--splits`: `train=0.8,validation=0.1,test=0.1`.
+
+    Raises:
+        ConfigError: another form, or shares that don't add up to 1.
+    """
+    splits: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, share = part.strip().partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = math.nan
+        if not equals or math.isnan(value) or name in splits:
+            raise ConfigError("--splits", text, "names and shares such as train=0.8,validation=0.1,test=0.1")
+        splits[name] = value
+    _check_splits(splits)
+    return splits
+
+
+def parse_shard_bytes(text: str) -> int:
+    """Parses `--shard_mb`, megabytes of 1,000,000 bytes, fractions allowed.
+
+    Raises:
+        ConfigError: not a positive number.
+    """
+    try:
+        megabytes = float(text)
+    except ValueError:
+        megabytes = math.nan
+    if not 0 < megabytes < math.inf or round(megabytes * _BYTES_PER_MB) < 1:
+        raise ConfigError("--shard_mb", text, "megabytes above 0, such as 100")
+    return round(megabytes * _BYTES_PER_MB)
+
+
+def _check_choice(option: str, got: str, choices: Any) -> None:
+    if got not in choices:
+        raise ConfigError(option, got, f"one of {', '.join(choices)}")
+
+
+def _check_splits(splits: Mapping[str, float]) -> None:
+    text = ",".join(f"{name}={share:g}" for name, share in splits.items())
+    for name, share in splits.items():
+        # Split names become file names, and TFDS reads them back from there.
+        if not name.isidentifier() or not 0 < share <= 1:
+            raise ConfigError("--splits", text, "names of letters, digits and _ with shares above 0 and up to 1")
+    if abs(sum(splits.values()) - 1) > 1e-6:
+        raise ConfigError("--splits", text, "shares that add up to 1", f"these add up to {sum(splits.values()):g}")

@@ -1,0 +1,273 @@
+"""The last step: committed shards get their final names, then the manifest is written.
+
+Until then everything lies under `.building-<run id>/`, where nobody takes it for a data set.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Any
+
+import etl
+from etl import manifest as manifests
+from etl import storage, variants
+from etl.config import EtlConfig
+from etl.errors import REASONS, DatasetError
+from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
+from etl.records import UnitResult
+from etl.sharding import shard_name
+from etl.work import STATISTICS_STRIDE
+
+BUILDING_PREFIX = ".building-"
+# What a failed run leaves for the command that started it: one line.
+FAILURE_NAME = "failure.txt"
+
+_PACKAGES = ("tensorflow", "pillow", "numpy", "apache-beam")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What the plan knows and no unit does.
+
+    Attributes:
+        run_id: Names the run's own folder.
+        job: What equal runs share, see `etl.resume.job_digest`.
+        started: Seconds since the epoch.
+        runner: Name of the Beam runner.
+        class_names: In the order of `label_int`.
+        splits: In order, also those without an image.
+        num_read: All inputs.
+        rejected: Reason to number of inputs that listing alone rejected.
+        rejected_path: Those, one a line.
+        duplicates: As in the manifest.
+        num_shards: How many results there must be.
+    """
+
+    run_id: str
+    job: str
+    started: float
+    runner: str
+    class_names: tuple[str, ...]
+    splits: tuple[str, ...]
+    num_read: int
+    rejected: Mapping[str, int]
+    rejected_path: str
+    duplicates: Mapping[str, int]
+    num_shards: int
+
+    def building_dir(self, output: str) -> str:
+        """Returns the run's own folder."""
+        return f"{output}/{BUILDING_PREFIX}{self.run_id}"
+
+
+def check_rejected(rejected: Mapping[str, int], num_read: int, largest_fraction: float) -> None:
+    """Checks that not too many inputs were rejected.
+
+    Raises:
+        DatasetError: there were; it names the commonest reason.
+    """
+    total = sum(rejected.values())
+    if not total or (total <= largest_fraction * num_read and total < num_read):
+        return
+    reason, count = max(rejected.items(), key=lambda item: item[1])
+    raise DatasetError(
+        f"{total:,} of {num_read:,} inputs were rejected, {total / num_read:.1%}, and "
+        f"--max_rejected_fraction is {largest_fraction:g}; the commonest reason: "
+        f"{reason} ({REASONS[reason]}), {count:,} times"
+    )
+
+
+def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult]) -> Manifest:
+    """Moves the shards of committed attempts to their final names and writes the manifest.
+
+    May be called again for the same run, after it failed half-way or after it was done.
+
+    Args:
+        config: The run's configuration.
+        facts: Of its plan.
+        results: One for each shard; of several attempts any is as good.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        DatasetError: too many inputs were rejected, or the results don't add up.
+    """
+    committed = {(result.unit.variant, result.unit.split, result.unit.index): result for result in results}
+    if len(committed) != facts.num_shards:
+        raise DatasetError(f"{facts.num_shards} shards were planned, {len(committed)} were made")
+    in_order = [committed[place] for place in sorted(committed)]
+    counts = _count(config, facts, in_order)
+    manifest = Manifest(
+        dataset=config.source,
+        class_names=facts.class_names,
+        counts=counts,
+        variants={name: _variant(config, facts, name, in_order) for name in config.variants},
+        duplicates=facts.duplicates,
+        config=config.to_dict(),
+        software=software(),
+        run={
+            "id": facts.run_id,
+            "job": facts.job,
+            "runner": facts.runner,
+            "started": datetime.fromtimestamp(facts.started, timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - facts.started, 1),
+        },
+    )
+    _publish(config, facts, manifest, in_order)
+    return manifest
+
+
+def software() -> dict[str, str]:
+    """Returns the versions on which the bytes of a shard can depend."""
+    versions = {"petalstream": etl.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    return versions | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def _count(config: EtlConfig, facts: PlanFacts, results: list[UnitResult]) -> Counts:
+    """Adds up the units of each variant, which must agree, since all judge the same inputs."""
+    tallies = {}
+    for name in config.variants:
+        mine = [result for result in results if result.unit.variant == name]
+        rejected = Counter(facts.rejected)
+        for result in mine:
+            rejected.update(result.rejected)
+        written = sum(result.num_examples for result in mine)
+        tallies[name] = Counts(facts.num_read, written, dict(sorted(rejected.items())), facts.duplicates["images"])
+    first = tallies[config.variants[0]]
+    for name, tally in tallies.items():
+        if tally != first:
+            raise DatasetError(
+                f"variants {config.variants[0]} and {name} rejected different inputs: {first} and {tally}"
+            )
+    check_rejected(first.rejected, first.read, config.max_rejected_fraction)
+    return first
+
+
+def _variant(config: EtlConfig, facts: PlanFacts, name: str, results: list[UnitResult]) -> Variant:
+    splits = {}
+    compressed = config.compression == "gzip"
+    for split in facts.splits:
+        mine = _shards_of(results, name, split)
+        classes: Counter[str] = Counter(dict.fromkeys(facts.class_names, 0))
+        for result in mine:
+            classes.update(result.class_counts)
+        shards = tuple(
+            Shard(
+                shard_name(split, index, len(mine), compressed=compressed),
+                result.num_examples,
+                result.num_bytes,
+                result.sha256,
+            )
+            for index, result in enumerate(mine)
+        )
+        splits[split] = Split(
+            name=split,
+            num_examples=sum(shard.num_examples for shard in shards),
+            num_bytes=sum(shard.num_bytes for shard in shards),
+            class_counts=dict(classes),
+            shards=shards,
+        )
+    measured = next((split for split in facts.splits if splits[split].num_examples), "")
+    return Variant(
+        name=name,
+        image=variants.image_spec(config, name),
+        features=variants.features(config, name),
+        splits=splits,
+        compression=config.compression,
+        statistics=_statistics(measured, _shards_of(results, name, measured)),
+        embedding=_embedding(config, results) if name == "embedding" else None,
+    )
+
+
+def _embedding(config: EtlConfig, results: list[UnitResult]) -> dict[str, Any]:
+    """Describes the network that made the embeddings, which must be one and the same."""
+    digests = {result.weights_digest for result in results if result.weights_digest}
+    if len(digests) != 1:
+        raise DatasetError(f"the embeddings come from {len(digests)} networks of different weights")
+    return {
+        "model": "MobileNetV2",
+        "alpha": config.embedding_alpha,
+        "weights": config.embedding_weights,
+        "weights_sha256": digests.pop(),
+    }
+
+
+def _shards_of(results: Iterable[UnitResult], variant: str, split: str) -> list[UnitResult]:
+    """Returns the shards of one split that hold an example, in order."""
+    return [
+        result
+        for result in results
+        if result.unit.variant == variant and result.unit.split == split and result.num_examples
+    ]
+
+
+def _statistics(split: str, results: list[UnitResult]) -> Statistics | None:
+    sums = [sum(column) for column in zip(*(result.pixel_sums for result in results), strict=True)]
+    if not sums or not sums[0]:
+        return None
+    number = sums[0]
+    mean = [total / number for total in sums[1:4]]
+    std = [math.sqrt(max(0.0, square / number - center**2)) for square, center in zip(sums[4:7], mean, strict=True)]
+    rounded = [tuple(round(value, 4) for value in values) for values in (mean, std)]
+    return Statistics(split, rounded[0], rounded[1], STATISTICS_STRIDE)  # type: ignore[arg-type]
+
+
+def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: list[UnitResult]) -> None:
+    """Puts everything in its place; at every moment the folder holds a complete data set or no manifest."""
+    path = manifests.join(config.output, manifests.FILE_NAME)
+    if storage.exists(path):
+        old = manifests.from_json(storage.read_text(path), path)
+        if old.run.get("id") == facts.run_id:
+            # An earlier attempt at this very step came to its end.
+            return
+        storage.delete(path)
+        for name in old.variants:
+            _sweep(config.output, name, keep=set())
+    for name in config.variants:
+        targets: dict[str, UnitResult] = {}
+        for split in facts.splits:
+            shards = manifest.variants[name].splits[split].shards
+            targets |= zip((shard.name for shard in shards), _shards_of(results, name, split), strict=True)
+        # A finalise step that was killed can have left shards that are no part of this run.
+        _sweep(config.output, name, keep=set(targets))
+        for shard, result in targets.items():
+            target = manifests.join(config.output, name, shard)
+            if storage.exists(result.shard_path):
+                storage.move(result.shard_path, target)
+            elif not storage.exists(target):
+                raise DatasetError(
+                    f"{result.shard_path}: the shard is gone; was the folder cleaned while the run went on?"
+                )
+    first = config.variants[0]
+    rejected = [facts.rejected_path]
+    rejected += [path for result in results if result.unit.variant == first for path in result.rejected_paths]
+    lines = b"".join(map(storage.read_bytes, rejected))
+    storage.write_atomically(manifests.join(config.output, manifests.REJECTED_NAME), lines)
+    storage.write_atomically(path, manifests.to_json(manifest).encode())
+    # Its own folder, and those of runs that were killed.
+    for folder in unfinished_runs(config.output):
+        storage.delete_tree(folder)
+
+
+def unfinished_runs(output: str) -> list[str]:
+    """Returns the folders of runs into this output that are going on or were killed."""
+    pattern = re.compile(re.escape(f"{output}/{BUILDING_PREFIX}") + "[^/]+")
+    found = {match[0] for path in storage.list_files(output) if (match := pattern.match(path))}
+    return sorted(found)
+
+
+def _sweep(output: str, variant: str, keep: set[str]) -> None:
+    """Deletes a variant's shards other than those to keep."""
+    for path in storage.list_files(manifests.join(output, variant)):
+        name = path.rpartition("/")[2]
+        if ".tfrecord" in name and name not in keep:
+            storage.delete(path)

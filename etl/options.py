@@ -1,0 +1,262 @@
+"""The ETL's command line: our own options, Beam's, and what is meant for a runner's server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl import storage
+from etl.cli import Parser, number, unknown_option
+from etl.config import (
+    COMPRESSIONS,
+    DEFAULT_JPEG_QUALITY,
+    DEFAULT_SPLITS,
+    EMBEDDING_ALPHAS,
+    PIXEL_DTYPES,
+    RESIZES,
+    SPLIT_BY,
+    VARIANTS,
+    EtlConfig,
+    SourceOptions,
+    parse_shard_bytes,
+    parse_size,
+    parse_splits,
+)
+from etl.sources import SOURCES
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+PROG = "etl.run"
+_DEFAULTS = EtlConfig(source="folder", output="")
+
+_EPILOG = """\
+All options of Apache Beam and of its runners may be given too, for example --runner DataflowRunner --project P
+--region R --temp_location gs://B/tmp. What is meant for a runner's own server follows a bare --.
+Without --runner (or with --runner DirectRunner) the job runs in this process, on all cores.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A parsed command line: the configuration, what to do with it, and Beam's part."""
+
+    config: EtlConfig
+    dry_run: bool
+    runner: str | None
+    beam_args: tuple[str, ...]
+
+
+def parser() -> Parser:
+    """Makes the parser of our own options."""
+    made = Parser(
+        prog=PROG,
+        description="Turns photographs into sharded TFRecords, with a manifest that says what is inside.",
+        epilog=_EPILOG,
+        formatter_class=_HelpFormatter,
+    )
+    _add_input(made.add_argument_group("input"))
+    _add_output(made.add_argument_group("output"))
+    _add_run(made.add_argument_group("run"))
+    return made
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """Parses a whole command line.
+
+    Raises:
+        ConfigError: whatever is wrong with it, before any work starts.
+    """
+    ours, server_args = _cut(argv)
+    arguments, rest = parser().parse_known_args(ours)
+    # Beam is imported only where there is something that it may know: it takes seconds.
+    if rest:
+        _check_beam_args(rest)
+    config = EtlConfig(
+        source=arguments.source,
+        output=storage.absolute(arguments.output),
+        variants=tuple(arguments.variants.split(",")),
+        image_size=arguments.image_size,
+        resize=arguments.resize,
+        jpeg_quality=arguments.jpeg_quality,
+        pixel_dtype=arguments.pixel_dtype,
+        compression=arguments.compression,
+        embedding_weights=_weights_path(arguments.embedding_weights),
+        embedding_alpha=arguments.embedding_alpha,
+        splits=arguments.splits,
+        seed=arguments.seed,
+        shard_bytes=arguments.shard_mb,
+        max_pixels=arguments.max_pixels,
+        max_rejected_fraction=arguments.max_rejected_fraction,
+        overwrite=arguments.overwrite,
+        resume=arguments.resume,
+        num_threads=arguments.direct_num_workers or os.cpu_count() or 1,
+        options=SourceOptions(
+            input=arguments.input and storage.absolute(arguments.input),
+            labels=arguments.labels and storage.absolute(arguments.labels),
+            split_by=arguments.split_by,
+            seed=arguments.seed,
+            num_images=arguments.num_images,
+            broken_fraction=arguments.broken_fraction,
+            classes_from=arguments.classes_from and storage.absolute(arguments.classes_from),
+            label=arguments.label,
+            include_unlisted=arguments.include_unlisted,
+            trimaps=arguments.trimaps,
+        ),
+    )
+    return Command(config, arguments.dry_run, arguments.runner, (*rest, *server_args))
+
+
+def beam_options(command: Command) -> PipelineOptions:
+    """Returns Beam's own view of the command line."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    return PipelineOptions(list(command.beam_args))
+
+
+def _weights_path(weights: str | None) -> str | None:
+    return weights if weights in (None, "imagenet") else storage.absolute(weights)
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and keeps the epilogue's lines."""
+
+
+def _cut(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Cuts a command line at a bare `--`."""
+    arguments = list(argv)
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--source", choices=SOURCES, required=True, help="what kind of data set to read")
+    group.add_argument("--input", help="folder or file to read; for csv the CSV file")
+    group.add_argument("--labels", metavar="FILE", help="class names, one a line, in the order of label_int")
+    group.add_argument(
+        "--split_by",
+        choices=SPLIT_BY,
+        default="auto",
+        help="how to split: a seeded hash of the content, the data set's official lists, the CSV's column; "
+        "auto: the lists or the column where there are any",
+    )
+    group.add_argument("--classes_from", metavar="MANIFEST", help="keep the class names of an earlier data set")
+    group.add_argument("--label", choices=("breed", "species"), default="breed", help="for pets: what the label is")
+    group.add_argument("--include_unlisted", action="store_true", help="for pets: write images that are in no list too")
+    group.add_argument("--trimaps", action="store_true", help="for pets: add the trimap, a PNG, to each example")
+    group.add_argument(
+        "--num_images",
+        type=number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),
+        default=_DEFAULTS.options.num_images,
+        help="for synthetic: how many to draw",
+    )
+    group.add_argument(
+        "--broken_fraction",
+        type=number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
+        default=_DEFAULTS.options.broken_fraction,
+        help="for synthetic: the share that is broken on purpose",
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--output", required=True, metavar="DIR", help="folder of the data set, local or gs://...")
+    group.add_argument("--variants", default="jpeg", help=f"one or more of {','.join(VARIANTS)}, with commas between")
+    group.add_argument(
+        "--image_size",
+        type=parse_size,
+        metavar="SIZE",
+        help="224, or height x width as 224x320; uint8 pixels need it, and "
+        "JPEGs written beside them stay untouched unless --jpeg_quality is given",
+    )
+    group.add_argument(
+        "--resize", choices=RESIZES, default=_DEFAULTS.resize, help="how an image is brought to --image_size"
+    )
+    group.add_argument(
+        "--jpeg_quality",
+        type=number("--jpeg_quality", int, minimum=1, maximum=100, what="a whole number from 1 to 100"),
+        help=f"where a JPEG has to be encoded; default {DEFAULT_JPEG_QUALITY}",
+    )
+    group.add_argument(
+        "--pixel_dtype",
+        choices=PIXEL_DTYPES,
+        default=_DEFAULTS.pixel_dtype,
+        help="how pixels are stored: bytes, or a flattened float list in [0, 1]",
+    )
+    group.add_argument("--compression", choices=COMPRESSIONS, default=_DEFAULTS.compression, help="of whole files")
+    group.add_argument(
+        "--embedding_weights",
+        metavar="imagenet|FILE",
+        help="MobileNetV2's weights, without its top; embedding needs them",
+    )
+    group.add_argument(
+        "--embedding_alpha",
+        type=float,
+        choices=EMBEDDING_ALPHAS,
+        default=_DEFAULTS.embedding_alpha,
+        help="MobileNetV2's width",
+    )
+    group.add_argument(
+        "--splits",
+        type=parse_splits,
+        default=",".join(f"{name}={share:g}" for name, share in DEFAULT_SPLITS.items()),
+        metavar="NAME=SHARE,...",
+        help="splits and their shares",
+    )
+    group.add_argument(
+        "--seed",
+        type=number("--seed", int, what="a whole number"),
+        default=0,
+        help="of the splits and of the order over all shards",
+    )
+    group.add_argument(
+        "--shard_mb", type=parse_shard_bytes, default="100", metavar="MB", help="the size that shards aim at"
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace the data set in DIR, once the new one is complete"
+    )
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--resume", action="store_true", help="keep the shards that an unfinished run of the same job left in DIR"
+    )
+    group.add_argument("--dry_run", action="store_true", help="list what would be read and written, and stop")
+    group.add_argument(
+        "--max_rejected_fraction",
+        type=number("--max_rejected_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
+        default=_DEFAULTS.max_rejected_fraction,
+        metavar="SHARE",
+        help="fail, before the manifest, when more inputs are rejected",
+    )
+    group.add_argument(
+        "--max_pixels",
+        type=number("--max_pixels", int, minimum=1, what="height times width, 1 or more"),
+        default=_DEFAULTS.max_pixels,
+        help="reject larger images before decoding them",
+    )
+    group.add_argument(
+        "--direct_num_workers",
+        type=number("--direct_num_workers", int, minimum=0, what="a number of images, 0 for one a core"),
+        default=0,
+        metavar="N",
+        help="images worked on at once in each worker process; 0: one a core",
+    )
+    group.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
+
+
+def _check_beam_args(arguments: Sequence[str]) -> None:
+    """Raises `ConfigError` for an option that Beam doesn't know either."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    beam_parser = Parser(prog=PROG, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam_parser)
+    _, unknown = beam_parser.parse_known_args(list(arguments))
+    if unknown:
+        known = [*parser().option_names(), *beam_parser.option_names()]
+        raise unknown_option(unknown[0], known, PROG)

@@ -1,0 +1,236 @@
+"""What will be written where, decided before any image is decoded.
+
+One pass lists the inputs and takes each one's size and digest. Duplicates, splits and shards follow from these alone.
+The list lies in a temporary SQLite file, so memory doesn't grow with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from etl import progress, sharding, sources, variants
+from etl.config import EtlConfig
+from etl.errors import REASONS, ConfigError, RecordError
+from etl.images.sniff import sniff
+from etl.lines import decode_extras, encode_extras, encode_image
+from etl.parallel import ordered_map
+from etl.records import PlannedImage, Rejection, SourceImage, Unit
+from etl.sources import splits
+
+# What an example holds beside its image: tags, lengths, names, digest, shape and framing.
+_EXAMPLE_OVERHEAD_BYTES = 190
+
+# Splits in the order in which people speak of them; others follow by name.
+_SPLIT_ORDER = ("train", "validation", "test")
+
+# How many images are encoded to learn the size that the others will have.
+_SAMPLE_SIZE = 64
+
+# Images in one unit of embeddings, so that small data sets still spread over a cluster.
+_PART_SIZE = 256
+
+_TABLES = """
+CREATE TABLE image (
+    key TEXT PRIMARY KEY, uri TEXT, label TEXT, label_int INTEGER, split TEXT, extras TEXT,
+    digest TEXT, num_bytes INTEGER, plain INTEGER, place TEXT
+) WITHOUT ROWID;
+CREATE TABLE rejection (key TEXT, uri TEXT, reason TEXT, message TEXT);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Digested:
+    """A listed image with what one look at its bytes tells."""
+
+    image: SourceImage
+    digest: str = ""
+    num_bytes: int = 0
+    plain: bool = False
+    rejection: Rejection | None = None
+
+
+class Plan:
+    """The inputs of one run, digested and in order. A context manager: the list is deleted at its end.
+
+    Args:
+        config: The run's configuration.
+    """
+
+    def __init__(self, config: EtlConfig) -> None:
+        self.config = config
+        self._source = sources.source(config.source)
+        self.class_names: tuple[str, ...] = self._source.class_names(config.options)
+        self._folder = tempfile.TemporaryDirectory(prefix="petalstream-plan-")
+        self._database = sqlite3.connect(os.path.join(self._folder.name, "plan.sqlite"))
+        # The file is thrown away at the end: nothing to protect from a crash.
+        self._database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _TABLES)
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def fill(self) -> None:
+        """Lists the inputs and digests them.
+
+        Raises:
+            ConfigError: there is not one input.
+        """
+        labels = {name: index for index, name in enumerate(self.class_names)}
+        images = self._source.list_images(self.config.options)
+        with progress.step("list and digest"), self._database:
+            for found in ordered_map(_digest, images, self.config.num_threads):
+                self._add(found, labels)
+                progress.advance()
+        if not self.num_read:
+            raise ConfigError("--input", self.config.options.input, "at least one image")
+        self._database.execute("CREATE INDEX by_place ON image (split, place, key)")
+
+    def _add(self, found: _Digested, labels: Mapping[str, int]) -> None:
+        image, rejection = found.image, found.rejection
+        if rejection is None and image.label not in labels and labels:
+            rejection = _reject(image, "unknown_label", f"label {image.label!r} is not among the {len(labels)} classes")
+        if rejection is None:
+            split = splits.settle(image.split, found.digest, self.config.seed, self.config.splits)
+            place = f"{sharding.shard_hash(found.digest, image.key, self.config.seed):020d}"
+            extras = encode_extras(image.extras) if image.extras else ""
+            row = (image.key, image.uri, image.label, labels.get(image.label, -1), split, extras)
+            statement = f"INSERT OR IGNORE INTO image VALUES ({','.join('?' * 10)})"
+            cursor = self._database.execute(statement, (*row, found.digest, found.num_bytes, found.plain, place))
+            if cursor.rowcount:
+                return
+            rejection = _reject(image, "duplicate_key", "another input has the same key")
+        reject = (rejection.key, rejection.uri, rejection.reason, rejection.message)
+        self._database.execute("INSERT INTO rejection VALUES (?,?,?,?)", reject)
+
+    @property
+    def num_images(self) -> int:
+        """Images that are to be decoded."""
+        return self._number("SELECT count(*) FROM image")
+
+    @property
+    def num_read(self) -> int:
+        """Inputs listed, those rejected by now included."""
+        return self.num_images + self._number("SELECT count(*) FROM rejection")
+
+    def rejected(self) -> dict[str, int]:
+        """Returns reason to number of inputs rejected by now."""
+        return dict(self._database.execute("SELECT reason, count(*) FROM rejection GROUP BY reason ORDER BY reason"))
+
+    def rejections(self) -> Iterator[Rejection]:
+        """Yields the inputs rejected by now, by key."""
+        for key, uri, reason, message in self._database.execute("SELECT * FROM rejection ORDER BY key, uri"):
+            yield Rejection(key, uri, "list", reason, message)
+
+    def duplicates(self) -> dict[str, int]:
+        """Counts exact copies: `images` beyond the first of each, and how many contents lie across splits or labels."""
+        across = "SELECT count(*) FROM (SELECT 1 FROM image GROUP BY digest HAVING count(DISTINCT {}) > 1)"
+        return {
+            "images": self._number("SELECT count(*) - count(DISTINCT digest) FROM image"),
+            "across_splits": self._number(across.format("split")),
+            "across_labels": self._number(across.format("label")),
+        }
+
+    def splits(self) -> dict[str, int]:
+        """Returns split to number of images, in the splits' order; also those that are configured and got none."""
+        counts = dict(self._database.execute("SELECT split, count(*) FROM image GROUP BY split"))
+        if set(counts) <= set(self.config.splits):
+            # One that got no image is still a split of this data set.
+            counts = dict.fromkeys(self.config.splits, 0) | counts
+        known = [name for name in _SPLIT_ORDER if name in counts]
+        return {name: counts[name] for name in [*known, *sorted(set(counts) - set(known))]}
+
+    def shards(self, variant: str) -> Iterator[tuple[str, int, list[PlannedImage], int]]:
+        """Yields a variant's shards as (split, index, images, expected bytes), one shard in memory at a time."""
+        keeps = variants.keeps_sizes(self.config, variant)
+        made_bytes = self._made_bytes(variant)
+
+        def size(num_bytes: int, plain: bool) -> int:
+            return (num_bytes if keeps and plain else made_bytes) + _EXAMPLE_OVERHEAD_BYTES
+
+        for split in self.splits():
+            statement = "SELECT num_bytes, plain FROM image WHERE split = ?"
+            total = sum(size(*row) for row in self._database.execute(statement, (split,)))
+            count = sharding.num_shards(total, self.config.shard_bytes)
+            # Sizes and images advance together, so that no list of the whole split is ever held.
+            ahead, images = itertools.tee((image, size(image.num_bytes, plain)) for image, plain in self._images(split))
+            places = sharding.assign_shards((num_bytes for _, num_bytes in ahead), total, count)
+            for index, group in itertools.groupby(zip(places, images, strict=True), key=lambda row: row[0]):
+                members = [member for _, member in group]
+                yield split, index, [image for image, _ in members], sum(num_bytes for _, num_bytes in members)
+
+    def units(self, folder: str) -> Iterator[tuple[Unit, bytes]]:
+        """Yields the units of work, each with the content of the file below `folder` that lists its images."""
+        for variant in self.config.variants:
+            for split, index, images, _ in self.shards(variant):
+                step = _PART_SIZE if variant == "embedding" else len(images)
+                for part, first in enumerate(range(0, len(images), step)):
+                    mine = images[first : first + step]
+                    path = f"{folder}/{variant}/{split}-{index:05d}-{part:05d}.jsonl"
+                    yield Unit(variant, split, index, part, path, len(mine)), b"".join(map(encode_image, mine))
+
+    def _made_bytes(self, variant: str) -> int:
+        """Returns the mean bytes of the images that a variant doesn't keep as they are, from a seeded sample."""
+        fixed = variants.fixed_bytes(self.config, variant)
+        if fixed is not None:
+            return fixed
+        only = "WHERE NOT plain" if variants.keeps_sizes(self.config, variant) else ""
+        statement = f"SELECT uri FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
+        uris = [uri for (uri,) in self._database.execute(statement)]
+        if not uris:
+            return 0
+        encode = variants.encoder(self.config, variant)
+        sizes = []
+        for uri in uris:
+            try:
+                sizes.append(variants.stored_bytes(encode(sources.read(uri)), self.config))
+            except RecordError:
+                # It will be rejected, with its reason, when its shard is written.
+                continue
+        return sum(sizes) // max(1, len(sizes))
+
+    def _images(self, split: str) -> Iterator[tuple[PlannedImage, bool]]:
+        columns = "key, uri, label, label_int, digest, num_bytes, extras, plain"
+        statement = f"SELECT {columns} FROM image WHERE split = ? ORDER BY place, key"
+        for key, uri, label, label_int, digest, num_bytes, extras, plain in self._database.execute(statement, (split,)):
+            more = decode_extras(extras) if extras else {}
+            yield PlannedImage(key, uri, label, label_int, digest, num_bytes, more), bool(plain)
+
+    def _number(self, statement: str) -> int:
+        return int(self._database.execute(statement).fetchone()[0])
+
+
+def _digest(image: SourceImage) -> _Digested:
+    """Reads one listed image for its size, its MD5 and whether it is a plain JPEG."""
+    if image.rejection:
+        return _Digested(image, rejection=_reject(image, image.rejection, image.message))
+    try:
+        data = sources.read(image.uri)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return _Digested(image, rejection=_reject(image, "missing", "there is no such file"))
+    except PermissionError:
+        return _Digested(image, rejection=_reject(image, "missing", "the file may not be read by this user"))
+    if not data:
+        return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))
+    try:
+        plain = sniff(data).plain
+    except RecordError:
+        # Left to the step that decodes, which rejects it with the full reason.
+        plain = False
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return _Digested(image, digest, len(data), plain)
+
+
+def _reject(image: SourceImage, reason: str, message: str) -> Rejection:
+    return Rejection(image.key, image.uri, "list", reason, message)

@@ -1,0 +1,98 @@
+"""What the ETL prints: the plan of a dry run and the closing table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl import manifest as manifests
+from etl.cli import console as open_console
+from etl.errors import REASONS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from etl.config import EtlConfig
+    from etl.manifest import Manifest
+    from etl.plan import Plan
+
+
+def new_table(*columns: str) -> Table:
+    """Makes an empty table."""
+    from rich.table import Table
+
+    return Table(*columns)
+
+
+def megabytes(num_bytes: float) -> str:
+    """Formats a number of bytes in megabytes of 1,000,000."""
+    return f"{num_bytes / 1e6:,.1f} MB"
+
+
+def print_plan(plan: Plan) -> None:
+    """Prints what a run would read and write, from sizes alone; nothing is decoded."""
+    console = open_console()
+    config = plan.config
+    console.print(
+        f"Would read [bold]{plan.num_read:,}[/] inputs of {len(plan.class_names)} classes from "
+        f"{config.options.input or config.source}, and write to {config.output}:"
+    )
+    table = new_table("shard", "images", "about")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for variant in config.variants:
+        for split, index, images, num_bytes in plan.shards(variant):
+            table.add_row(f"{variant}/{split}-{index:05d}", f"{len(images):,}", megabytes(num_bytes))
+    console.print(table)
+    _print_rejected(console, plan.rejected())
+    console.print("Nothing was written: this was a dry run.")
+
+
+def print_summary(config: EtlConfig, manifest: Manifest) -> None:
+    """Prints the closing table of a run."""
+    console = open_console()
+    console.print(variants_table(manifest))
+    counts = manifest.counts
+    seconds = manifest.run.get("seconds", 0)
+    console.print(
+        f"[bold]{counts.read:,}[/] read = [bold]{counts.written:,}[/] written + "
+        f"[bold]{sum(counts.rejected.values()):,}[/] rejected; {counts.duplicates:,} exact copies among them; "
+        f"{seconds:,.0f} s"
+    )
+    _print_rejected(console, counts.rejected)
+    console.print(manifests.join(config.output, manifests.FILE_NAME), soft_wrap=True)
+
+
+def variants_table(manifest: Manifest) -> Table:
+    """Returns a table of a data set's variants and splits."""
+    table = new_table("variant", "split", "examples", "shards", "size", "largest", "images")
+    for column in table.columns[2:6]:
+        column.justify = "right"
+    for variant in manifest.variants.values():
+        for split in variant.splits.values():
+            largest = max((shard.num_bytes for shard in split.shards), default=0)
+            table.add_row(
+                variant.name,
+                split.name,
+                f"{split.num_examples:,}",
+                f"{len(split.shards):,}",
+                megabytes(split.num_bytes),
+                megabytes(largest),
+                _describe(variant.image),
+            )
+    return table
+
+
+def _describe(image: manifests.ImageSpec) -> str:
+    size = f"{image.size[0]}x{image.size[1]} {image.resize}" if image.size else "as given"
+    return f"{'embedding of' if image.encoding == 'none' else image.encoding} {size}"
+
+
+def _print_rejected(console: Console, rejected: object) -> None:
+    if not rejected:
+        return
+    table = new_table("rejected", "inputs", "why")
+    table.columns[1].justify = "right"
+    for reason, count in dict(rejected).items():  # type: ignore[call-overload]
+        table.add_row(reason, f"{count:,}", REASONS[reason])
+    console.print(table)

@@ -1,0 +1,73 @@
+"""What an unfinished run left behind, and which of it the same job can keep."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+
+from etl import storage
+from etl.config import EtlConfig
+from etl.finalise import software, unfinished_runs
+from etl.lines import decode_result
+from etl.records import Unit, UnitResult
+
+JOB_NAME = "job.txt"
+_CHUNK_BYTES = 1 << 20
+
+
+def job_digest(config: EtlConfig, plans: Iterable[bytes]) -> str:
+    """Returns what two runs share if and only if they make the same data set.
+
+    Args:
+        config: The run's configuration.
+        plans: Every unit's list of images, in order.
+
+    Returns:
+        SHA-256 in hexadecimal, of these and of the versions of the software.
+    """
+    facts = json.dumps([config.to_dict(), software()], sort_keys=True).encode()
+    sha256 = hashlib.sha256(facts)
+    for plan in plans:
+        sha256.update(hashlib.sha256(plan).digest())
+    return sha256.hexdigest()
+
+
+def find(config: EtlConfig, digest: str) -> str | None:
+    """Returns the folder of an unfinished run of the same job, if there is one."""
+    for folder in unfinished_runs(config.output):
+        path = f"{folder}/{JOB_NAME}"
+        if storage.exists(path) and storage.read_text(path) == digest:
+            return folder
+    return None
+
+
+def keep_done(units: list[Unit], building_dir: str) -> list[Unit]:
+    """Marks the units that an earlier attempt finished.
+
+    Args:
+        units: Of the job.
+        building_dir: The folder of the earlier run, which this one goes on in.
+
+    Returns:
+        The units in order, `done_path` set where a result's file is there and has the size and digest that were noted.
+    """
+    done: dict[tuple[str, int], str] = {}
+    for path in storage.list_files(building_dir):
+        if path.endswith(".result.json"):
+            result = decode_result(storage.read_bytes(path))
+            if _is_whole(result):
+                done[result.unit.shard, result.unit.part] = path
+    return [dataclasses.replace(unit, done_path=done.get((unit.shard, unit.part), "")) for unit in units]
+
+
+def _is_whole(result: UnitResult) -> bool:
+    sha256 = hashlib.sha256()
+    try:
+        with storage.open_stream(result.shard_path) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                sha256.update(chunk)
+    except FileNotFoundError:
+        return False
+    return sha256.hexdigest() == result.sha256 and all(map(storage.exists, result.rejected_paths))

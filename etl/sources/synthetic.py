@@ -1,0 +1,176 @@
+"""Drawn photographs of flowers, so that a first run needs no download: five classes, a few files broken on purpose.
+
+An image's bytes are a pure function of its URI, `synthetic://<seed>/<class>/<index>[?broken=<kind>]`, so any worker can
+draw any of them. `python -m etl.sources.synthetic DIR` writes them as files, one folder a class, which `folder` reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+from etl import cli, errors, progress
+from etl.config import SourceOptions
+from etl.errors import ConfigError
+from etl.records import FeatureSpec, SourceImage
+from etl.sources import splits, vocabulary
+
+# Those of the flowers set. They stand here too because listing must not load what draws.
+CLASS_NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+
+# What is wrong, in turn, with a file that is broken on purpose: its second half is missing, all of it is missing, or it
+# is a text that is named like a photograph. Every decoder refuses each.
+BROKEN_KINDS = ("truncated", "empty", "text")
+
+_DEFAULTS = SourceOptions()
+_URI = re.compile(r"synthetic://(?P<seed>-?\d+)/(?P<label>\w+)/(?P<index>\d+)(\?broken=(?P<broken>\w+))?", re.ASCII)
+
+
+def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
+    """Returns no features: drawn photographs add none to the common ones."""
+    del options
+    return {}
+
+
+def class_names(options: SourceOptions) -> tuple[str, ...]:
+    """Returns the class names: given ones, or those of the flowers set.
+
+    Raises:
+        ConfigError: what gives the class names is not as it should be.
+    """
+    return vocabulary.load(options) or CLASS_NAMES
+
+
+def list_images(options: SourceOptions) -> Iterator[SourceImage]:
+    """Lists `num_images` photographs, class after class in turn, without drawing any.
+
+    Of each run of 1 / `broken_fraction` images one, at a seeded place, is broken on purpose.
+
+    Raises:
+        ConfigError: `--input` is given, which nothing would be read from, or `--split_by` asks for what isn't there.
+    """
+    if options.input:
+        raise ConfigError("--input", options.input, "none for synthetic", "it draws its images; leave --input out")
+    splits.choose_by(options, ("hash",))
+    return vocabulary.mark_unknown(_list_all(options), vocabulary.load(options))
+
+
+def read(uri: str) -> bytes:
+    """Draws the image of a URI.
+
+    Args:
+        uri: As `list_images` gives it.
+
+    Returns:
+        The bytes of a JPEG file, or with `?broken=` those of a file that isn't one any more.
+
+    Raises:
+        FileNotFoundError: the URI names no image.
+    """
+    parts = _URI.fullmatch(uri)
+    if parts is None or parts["label"] not in CLASS_NAMES or (parts["broken"] or "empty") not in BROKEN_KINDS:
+        raise FileNotFoundError(uri)
+    if parts["broken"] == "empty":
+        return b""
+    if parts["broken"] == "text":
+        return f"This is not photograph {int(parts['index'])} of {parts['label']}, but a text about it.\n".encode()
+    from etl.sources import drawing
+
+    data = drawing.draw_jpeg(parts["label"], _hash(f"{int(parts['seed'])}/{parts['label']}/{int(parts['index'])}"))
+    return data[: len(data) // 2] if parts["broken"] else data
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Writes drawn photographs as files.
+
+    Args:
+        argv: The command line without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: a wrong option, or a folder that is not empty.
+    """
+    arguments = _parser().parse_args(argv)
+    folder = Path(arguments.folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError("DIR", arguments.folder, "a new or an empty folder", "nothing is overwritten here")
+    options = SourceOptions(
+        num_images=arguments.num_images, seed=arguments.seed, broken_fraction=arguments.broken_fraction
+    )
+    num_bytes = num_broken = 0
+    with progress.step("draw", arguments.num_images):
+        for image in list_images(options):
+            path = folder / image.key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            num_bytes += path.write_bytes(read(image.uri))
+            num_broken += "?broken=" in image.uri
+            progress.advance()
+    broken = f" ({num_broken} broken on purpose)" if num_broken else ""
+    print(f"wrote {arguments.num_images:,} photographs{broken}, {num_bytes / 1e6:.1f} MB, to {folder}")
+    return errors.EXIT_OK
+
+
+def _list_all(options: SourceOptions) -> Iterator[SourceImage]:
+    for place in range(options.num_images):
+        index, which = divmod(place, len(CLASS_NAMES))
+        label = CLASS_NAMES[which]
+        kind = _broken_kind(place, options.seed, options.broken_fraction)
+        uri = f"synthetic://{options.seed}/{label}/{index}{f'?broken={kind}' if kind else ''}"
+        yield SourceImage(f"{label}/{index:05d}.jpg", uri, label)
+
+
+def _broken_kind(place: int, seed: int, fraction: float) -> str | None:
+    """Returns how the image at a place of the list is broken; None leaves it whole.
+
+    The list is cut into blocks of 1 / `fraction` places and one place of each is chosen, so that the share is kept
+    exactly and no class is preferred, as it would be by every fiftieth image of five classes in turn.
+    """
+    share = Fraction(fraction).limit_denominator(1_000_000)
+    if not share:
+        return None
+    block = int(place * share)
+    # Negated floor division rounds up.
+    first, end = -int(-block // share), -int(-(block + 1) // share)
+    if place != Random(_hash(f"{seed}/broken/{block}")).randrange(first, end):
+        return None
+    return BROKEN_KINDS[block % len(BROKEN_KINDS)]
+
+
+def _hash(text: str) -> int:
+    """Returns a whole number below 2**64 that depends on every character."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog="etl.sources.synthetic", description="Draw photographs of flowers, one folder a class.")
+    parser.add_argument("folder", metavar="DIR", help="a new or an empty folder")
+    parser.add_argument(
+        "--num_images",
+        type=cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),
+        default=_DEFAULTS.num_images,
+        help="how many to draw",
+    )
+    parser.add_argument(
+        "--seed",
+        type=cli.number("--seed", int, what="a whole number"),
+        default=_DEFAULTS.seed,
+        help="another seed draws other photographs",
+    )
+    parser.add_argument(
+        "--broken_fraction",
+        type=cli.number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
+        default=0.0,
+        help="the share that is broken on purpose",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run_main(main))

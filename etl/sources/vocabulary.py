@@ -1,0 +1,78 @@
+"""Class names given from outside: a labels file, or an earlier data set's manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from etl import manifest, storage
+from etl.config import SourceOptions
+from etl.errors import ConfigError, DatasetError
+from etl.records import SourceImage
+
+
+def load(options: SourceOptions) -> tuple[str, ...] | None:
+    """Loads the class names that `--labels` or `--classes_from` gives.
+
+    Returns:
+        The names in the order of `label_int`; None where neither is given, so that the source names its own.
+
+    Raises:
+        ConfigError: both are given, or the file is missing, empty or not what it should be.
+    """
+    if options.labels is not None and options.classes_from is not None:
+        raise ConfigError("--classes_from", options.classes_from, "either --classes_from or --labels, not both")
+    if options.labels is not None:
+        return _from_labels(options.labels)
+    if options.classes_from is not None:
+        return _from_manifest(options.classes_from)
+    return None
+
+
+def mark_unknown(images: Iterable[SourceImage], class_names: Collection[str] | None) -> Iterator[SourceImage]:
+    """Rejects, one by one, the images whose label is not among the class names; None lets all pass."""
+    if class_names is None:
+        yield from images
+        return
+    known = frozenset(class_names)
+    for image in images:
+        if image.rejection is None and image.label not in known:
+            message = f"label {image.label!r} is not among the {len(known)} class names"
+            yield replace(image, rejection="unknown_label", message=message)
+        else:
+            yield image
+
+
+def _from_labels(path: str) -> tuple[str, ...]:
+    expected = "a UTF-8 text file with one class name a line"
+    try:
+        text = storage.read_text(path)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise ConfigError("--labels", path, expected, "there is no such file") from None
+    except UnicodeDecodeError:
+        raise ConfigError("--labels", path, expected, "its bytes are no UTF-8") from None
+    # Editors on Windows put a byte order mark in front.
+    names = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
+    names = [name for name in names if name]
+    if not names:
+        raise ConfigError("--labels", path, expected, "the file is empty")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError("--labels", path, "each class name once", f"{repeated!r} is there more than once")
+    return tuple(names)
+
+
+def _from_manifest(path: str) -> tuple[str, ...]:
+    expected = "the folder of an earlier data set, or its manifest.json"
+    try:
+        if path.endswith(".json"):
+            earlier = manifest.from_json(storage.read_text(path), path)
+        else:
+            earlier = manifest.load(path, storage.read_text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError("--classes_from", path, expected, "there is no such file") from None
+    except (DatasetError, UnicodeDecodeError) as error:
+        raise ConfigError("--classes_from", path, expected, str(error)) from error
+    if not earlier.class_names:
+        raise ConfigError("--classes_from", path, "a data set with class names", "this one has none")
+    return earlier.class_names

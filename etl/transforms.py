@@ -1,0 +1,74 @@
+"""The thin DoFns: each calls one function of ours and counts for the runner's console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from etl import storage
+from etl.assemble import assemble
+from etl.config import EtlConfig
+from etl.errors import PetalstreamError
+from etl.finalise import FAILURE_NAME, PlanFacts, finalise
+from etl.lines import decode_result
+from etl.records import Unit, UnitResult
+from etl.work import write_unit
+
+
+class WriteUnit(beam.DoFn):
+    """Unit -> (shard, UnitResult)."""
+
+    def __init__(self, config: EtlConfig, building_dir: str) -> None:
+        self._config = config
+        self._building_dir = building_dir
+
+    def process(self, unit: Unit) -> Iterator[tuple[str, UnitResult]]:
+        """Writes one unit's file, or fetches the result of an earlier run."""
+        if unit.done_path:
+            yield unit.shard, decode_result(storage.read_bytes(unit.done_path))
+            return
+        with leave_failure(self._building_dir):
+            result = write_unit(self._config, unit, self._building_dir)
+        Metrics.counter("petalstream", "images_written").inc(result.num_examples)
+        for reason, count in result.rejected.items():
+            Metrics.counter("petalstream", f"rejected_{reason}").inc(count)
+        yield unit.shard, result
+
+
+class Assemble(beam.DoFn):
+    """(shard, its UnitResults) -> UnitResult of the whole shard."""
+
+    def __init__(self, config: EtlConfig, building_dir: str) -> None:
+        self._config = config
+        self._building_dir = building_dir
+
+    def process(self, gathered: tuple[str, Iterable[UnitResult]]) -> Iterator[UnitResult]:
+        """Makes one shard of its parts."""
+        with leave_failure(self._building_dir):
+            yield assemble(self._config, gathered[1], self._building_dir)
+
+
+class Finalise(beam.DoFn):
+    """(key, all UnitResults) -> nothing; the data set is in place."""
+
+    def __init__(self, config: EtlConfig, facts: PlanFacts) -> None:
+        self._config = config
+        self._facts = facts
+
+    def process(self, gathered: tuple[int, Iterable[UnitResult]]) -> None:
+        """Publishes the data set."""
+        with leave_failure(self._facts.building_dir(self._config.output)):
+            finalise(self._config, self._facts, gathered[1])
+
+
+@contextmanager
+def leave_failure(building_dir: str) -> Iterator[None]:
+    """Leaves the line of an error of ours where the command that started the run finds it, on any runner."""
+    try:
+        yield
+    except PetalstreamError as error:
+        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", str(error).encode())
+        raise

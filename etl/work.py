@@ -1,0 +1,187 @@
+"""One unit of work: read its images, make its examples, write its file."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from etl import progress, sources, storage, variants
+from etl.config import EtlConfig
+from etl.errors import DatasetError, RecordError
+from etl.lines import decode_images, encode_rejections, encode_result
+from etl.parallel import ordered_map
+from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
+from etl.schema import encode_example
+from etl.tfrecord import Piece, RecordWriter, make_piece
+
+# Mean and deviation come from every eighth row and column: 1/64 of the pixels, and next to no time.
+STATISTICS_STRIDE = 8
+NO_SUMS = (0,) * 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One image's outcome: its record, or why there is none."""
+
+    image: PlannedImage
+    piece: Piece | None = None
+    pixel_sums: tuple[int, ...] = NO_SUMS
+    rejection: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """One image on its way into the network, or why it isn't."""
+
+    image: PlannedImage
+    extras: Mapping[str, ExtraValue]
+    pixels: np.ndarray | None = None
+    rejection: Rejection | None = None
+
+
+def write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
+    """Writes one unit's file under a name that no other attempt has.
+
+    Args:
+        config: The run's configuration.
+        unit: What to write.
+        building_dir: The run's own folder.
+
+    Returns:
+        What was made. The same unit gives the same bytes at every attempt, by any number of threads.
+    """
+    images = decode_images(storage.read_bytes(unit.plan_path))
+    weights_digest = ""
+    if unit.variant == "embedding":
+        from etl import embedding
+
+        network = embedding.network(config.embedding_weights or "", config.embedding_alpha)
+        outcomes = _embed(config, images, network.embed, embedding.BATCH_SIZE)
+        weights_digest = network.weights_digest
+    else:
+        outcomes = ordered_map(_image_worker(config, unit.variant), images, config.num_threads)
+    # The attempt's own name: a retried or forgotten attempt can't replace what a committed one wrote.
+    stem = f"{building_dir}/{unit.shard}-{unit.part:05d}.{uuid.uuid4().hex}"
+    result = _write(outcomes, unit, stem, compressed=_is_compressed(config, unit), weights_digest=weights_digest)
+    # Written last: it is what a resumed run goes by.
+    storage.write_atomically(f"{stem}.result.json", encode_result(result))
+    return result
+
+
+def _is_compressed(config: EtlConfig, unit: Unit) -> bool:
+    """Tells whether a unit's own file is compressed; parts of a shard are not, the shard is made of them later."""
+    return config.compression == "gzip" and unit.variant != "embedding"
+
+
+def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool, weights_digest: str) -> UnitResult:
+    """Writes the records that were made, counts them and keeps the rejections."""
+    class_counts: Counter[str] = Counter()
+    rejections: list[Rejection] = []
+    sums = list(NO_SUMS)
+    shard_path = f"{stem}.tfrecord"
+    with storage.create(shard_path) as stream:
+        writer = RecordWriter(stream, compressed=compressed)
+        for done in outcomes:
+            progress.advance()
+            if done.piece is None:
+                rejections += [done.rejection] if done.rejection else []
+                continue
+            writer.write(done.piece)
+            class_counts[done.image.label] += 1
+            sums = [total + part for total, part in zip(sums, done.pixel_sums, strict=True)]
+        num_bytes, sha256 = writer.finish()
+    rejected_path = f"{stem}.rejected.jsonl"
+    if rejections:
+        storage.write_atomically(rejected_path, encode_rejections(rejections))
+    return UnitResult(
+        unit=unit,
+        shard_path=shard_path,
+        rejected_paths=(rejected_path,) if rejections else (),
+        num_examples=writer.num_records,
+        num_bytes=num_bytes,
+        sha256=sha256,
+        class_counts=dict(sorted(class_counts.items())),
+        rejected=dict(sorted(Counter(rejection.reason for rejection in rejections).items())),
+        pixel_sums=tuple(sums),
+        weights_digest=weights_digest,
+    )
+
+
+def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage], _Done]:
+    """Returns the function that turns one planned image into its record; threads call it."""
+    encode = variants.encoder(config, variant)
+    compressed = config.compression == "gzip"
+
+    def work(image: PlannedImage) -> _Done:
+        try:
+            encoded = encode(_read(image))
+            extras = sources.read_extras(config.source, image.key, image.extras)
+        except RecordError as error:
+            return _Done(image, rejection=_reject(image, error))
+        features = {"image": encoded.value, "shape": encoded.pixels.shape}
+        piece = make_piece(_example(image, extras, features), compressed=compressed)
+        return _Done(image, piece, sum_pixels(encoded.pixels))
+
+    return work
+
+
+def _embed(
+    config: EtlConfig,
+    images: Iterable[PlannedImage],
+    embed: Callable[[np.ndarray], np.ndarray],
+    batch_size: int,
+) -> Iterator[_Done]:
+    """Yields the records of embeddings: threads decode ahead of the network, which takes whole batches."""
+    encode = variants.encoder(config, "embedding")
+
+    def decode(image: PlannedImage) -> _Decoded:
+        try:
+            pixels = encode(_read(image)).pixels
+            return _Decoded(image, sources.read_extras(config.source, image.key, image.extras), pixels)
+        except RecordError as error:
+            return _Decoded(image, {}, rejection=_reject(image, error))
+
+    decoded = ordered_map(decode, images, config.num_threads)
+    while batch := list(itertools.islice(decoded, batch_size)):
+        good = [(item, item.pixels) for item in batch if item.pixels is not None]
+        yield from (_Done(item.image, rejection=item.rejection) for item in batch if item.pixels is None)
+        if not good:
+            continue
+        vectors = embed(np.stack([pixels for _, pixels in good]))
+        for (item, pixels), vector in zip(good, vectors, strict=True):
+            features = {"image_embedding": vector, "shape": pixels.shape}
+            yield _Done(item.image, make_piece(_example(item.image, item.extras, features)), sum_pixels(pixels))
+
+
+def _read(image: PlannedImage) -> bytes:
+    data = sources.read(image.uri)
+    if len(data) != image.num_bytes:
+        raise DatasetError(f"{image.uri}: had {image.num_bytes} bytes when listed, now {len(data)}: it was changed")
+    return data
+
+
+def _reject(image: PlannedImage, error: RecordError) -> Rejection:
+    return Rejection(image.key, image.uri, "decode", error.reason, error.message)
+
+
+def _example(
+    image: PlannedImage, extras: Mapping[str, ExtraValue], features: Mapping[str, ExtraValue | np.ndarray]
+) -> bytes:
+    common: dict[str, ExtraValue] = {
+        "key": image.key,
+        "label": image.label,
+        "label_int": image.label_int,
+        "digest": image.digest,
+    }
+    return encode_example({**extras, **common, **features})
+
+
+def sum_pixels(pixels: np.ndarray) -> tuple[int, ...]:
+    """Returns number, sums and sums of squares (a channel each) of every eighth row and column; whole, so exact."""
+    sample = pixels[::STATISTICS_STRIDE, ::STATISTICS_STRIDE].reshape(-1, 3).astype(np.int64)
+    return (len(sample), *map(int, sample.sum(axis=0)), *map(int, np.square(sample).sum(axis=0)))

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl import sources
+from etl.config import SourceOptions
+from etl.errors import ConfigError
+from etl.manifest import Counts, Manifest, to_json
+from etl.records import SourceImage
+from etl.schema import COMMON_FEATURES
+from etl.sources import folder, splits, tree
+
+
+def make_files(root: Path, names: Iterable[str]) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def list_images(root: Path | str, **options: object) -> list[SourceImage]:
+    return list(folder.list_images(SourceOptions(input=str(root), **options)))  # type: ignore[arg-type]
+
+
+def test_one_folder_is_one_class(tmp_path: Path) -> None:
+    make_files(tmp_path, ["tulips/2.jpg", "roses/b.png", "roses/a", "roses/deep/er/c.jpg", "daisy/only.txt"])
+    images = list_images(tmp_path)
+    assert [(image.key, image.label) for image in images] == [
+        ("daisy/only.txt", "daisy"),
+        ("roses/a", "roses"),
+        ("roses/b.png", "roses"),
+        ("roses/deep/er/c.jpg", "roses"),
+        ("tulips/2.jpg", "tulips"),
+    ]
+    assert [sources.read(image.uri) for image in images] == [image.key.encode() for image in images]
+    assert {(image.split, image.rejection) for image in images} == {(None, None)}
+    assert folder.class_names(SourceOptions(input=str(tmp_path))) == ("daisy", "roses", "tulips")
+    assert folder.extras(SourceOptions()) == {}
+
+
+def test_names_with_a_dot_in_front_are_no_inputs(tmp_path: Path) -> None:
+    make_files(tmp_path, ["roses/.DS_Store", "roses/._a.jpg", "roses/.git/a.jpg", ".cache/a.jpg", "roses/a.jpg"])
+    assert [image.key for image in list_images(tmp_path)] == ["roses/a.jpg"]
+    assert folder.class_names(SourceOptions(input=str(tmp_path))) == ("roses",)
+
+
+def test_files_beside_the_class_folders(tmp_path: Path) -> None:
+    make_files(tmp_path, ["LICENSE.txt", "Lost.JPG", "roses/Thumbs.db"])
+    images = list_images(tmp_path)
+    assert [(image.key, image.rejection) for image in images] == [("Lost.JPG", "unlisted"), ("roses/Thumbs.db", None)]
+    assert "no class" in images[0].message
+
+
+def test_a_pattern_takes_the_class_from_the_folder_that_holds_the_file(tmp_path: Path) -> None:
+    make_files(tmp_path, ["a/roses/1.jpg", "a/roses/2.png", "b/roses/1.jpg", "b/daisy/1.jpg"])
+    make_files(tmp_path, ["b/daisy/.2.jpg", "b/3.jpg"])
+    images = list_images(tmp_path / "*" / "*" / "*.jpg")
+    assert [(image.key, image.label) for image in images] == [
+        ("a/roses/1.jpg", "roses"),
+        ("b/daisy/1.jpg", "daisy"),
+        ("b/roses/1.jpg", "roses"),
+    ]
+    assert folder.class_names(SourceOptions(input=f"{tmp_path}/*/*/*.jpg")) == ("daisy", "roses")
+    assert [image.key for image in list_images(tmp_path / "b/**/[12].jpg")] == ["daisy/1.jpg", "roses/1.jpg"]
+
+
+def test_a_folder_named_like_a_pattern_is_a_folder(tmp_path: Path) -> None:
+    make_files(tmp_path / "photos [2020]", ["roses/1.jpg"])
+    assert [image.key for image in list_images(tmp_path / "photos [2020]")] == ["roses/1.jpg"]
+
+
+def test_relative_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_files(tmp_path, ["photos/roses/1.jpg"])
+    monkeypatch.chdir(tmp_path)
+    (image,) = list_images("photos/")
+    assert image.uri == f"{tmp_path}/photos/roses/1.jpg"
+    monkeypatch.chdir(tmp_path / "photos" / "roses")
+    (image,) = list_images("*.jpg")
+    assert (image.label, image.uri) == ("roses", f"{tmp_path}/photos/roses/1.jpg")
+
+
+def test_what_input_may_not_be(tmp_path: Path) -> None:
+    make_files(tmp_path, ["flat/a.jpg", "photos/roses/a.jpg"])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "hollow" / "roses").mkdir(parents=True)
+    cases = {
+        None: "--input: got None, expected a folder",
+        "": "--input: got ''",
+        f"{tmp_path}/none": "there is no such folder",
+        f"{tmp_path}/flat/a.jpg": "this is a file",
+        f"{tmp_path}/flat": "this folder holds no folders",
+        f"{tmp_path}/empty": "this folder holds no folders",
+        f"{tmp_path}/hollow": "no file in any class folder",
+        f"{tmp_path}/*.png": "no file matches this pattern",
+        f"{tmp_path}/photos/*": "no file matches this pattern",
+    }
+    for path, message in cases.items():
+        # The call itself raises, before anybody takes an image.
+        with pytest.raises(ConfigError, match=message):
+            folder.list_images(SourceOptions(input=path))
+    with pytest.raises(ConfigError, match="no folders"):
+        folder.class_names(SourceOptions(input=f"{tmp_path}/empty"))
+
+
+def test_an_unreadable_folder(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read every folder")
+    make_files(tmp_path, ["roses/a.jpg"])
+    (tmp_path / "roses").chmod(0)
+    with pytest.raises(ConfigError, match="may read"):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize("split_by", ["official", "column"])
+def test_a_folder_has_no_split_of_its_own(tmp_path: Path, split_by: str) -> None:
+    make_files(tmp_path, ["roses/a.jpg"])
+    with pytest.raises(ConfigError, match=r"--split_by: got '.*', expected hash for this data set"):
+        list_images(tmp_path, split_by=split_by)
+    assert [image.split for image in list_images(tmp_path, split_by="auto")] == [None]
+
+
+def test_links_are_followed_but_never_round(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/roses/a.jpg", "elsewhere/b.jpg"])
+    (tmp_path / "photos/daisy").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos/roses/up").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos/roses/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    images = list_images(tmp_path / "photos")
+    assert [image.key for image in images] == ["daisy/b.jpg", "roses/a.jpg", "roses/gone.jpg"]
+    with pytest.raises(FileNotFoundError):
+        sources.read(images[2].uri)
+
+
+def test_what_is_no_file_is_rejected_unopened(tmp_path: Path) -> None:
+    make_files(tmp_path, ["roses/a.jpg"])
+    os.mkfifo(tmp_path / "roses" / "pipe.jpg")
+    for path in (tmp_path, tmp_path / "*/*.jpg"):
+        assert [(image.rejection, image.key.rpartition("/")[2]) for image in list_images(path)] == [
+            (None, "a.jpg"),
+            ("unsupported", "pipe.jpg"),
+        ]
+
+
+def test_a_name_that_is_no_utf8_is_rejected(tmp_path: Path) -> None:
+    make_files(tmp_path, ["roses/a.jpg"])
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/roses/b\xff.jpg")).write_bytes(b"")
+    images = list_images(tmp_path)
+    assert [(image.key, image.rejection) for image in images] == [
+        ("roses/a.jpg", None),
+        (r"roses/b\xff.jpg", "unsupported"),
+    ]
+    assert images[1].uri.encode() == f"{tmp_path}/roses/b".encode() + rb"\xff.jpg"
+
+
+def test_a_name_too_long_for_the_file_system_is_a_missing_file() -> None:
+    with pytest.raises(FileNotFoundError, match="xxx"):
+        sources.read("/" + "x" * 5000)
+
+
+def test_the_labels_file_gives_order_and_bounds(tmp_path: Path) -> None:
+    make_files(tmp_path / "photos", ["roses/a.jpg", "daisy/a.jpg", "weeds/a.jpg"])
+    (tmp_path / "labels.txt").write_bytes("\ufeffroses\r\n\r\n  daisy \r\ntulips".encode())
+    labels = str(tmp_path / "labels.txt")
+    options = SourceOptions(input=f"{tmp_path}/photos", labels=labels)
+    assert folder.class_names(options) == ("roses", "daisy", "tulips")
+    images = list(folder.list_images(options))
+    assert [(image.label, image.rejection) for image in images] == [
+        ("daisy", None),
+        ("roses", None),
+        ("weeds", "unknown_label"),
+    ]
+    assert images[2].message == "label 'weeds' is not among the 3 class names"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"\n \n", "the file is empty"),
+        (b"a\nb\na\n", "each class name once; 'a' is there more than once"),
+        (b"\xff\xfea\0", "its bytes are no UTF-8"),
+        (None, "there is no such file"),
+    ],
+)
+def test_broken_labels_files(tmp_path: Path, content: bytes | None, message: str) -> None:
+    make_files(tmp_path, ["photos/roses/a.jpg"])
+    path = tmp_path / "labels.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"^--labels: got .*{message}"):
+        list_images(tmp_path / "photos", labels=str(path))
+
+
+def test_classes_from_keeps_an_earlier_vocabulary(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/daisy/a.jpg", "photos/thistle/a.jpg"])
+    earlier = Manifest("flowers", ("tulips", "daisy"), Counts(1, 1, {}), {})
+    (tmp_path / "manifest.json").write_text(to_json(earlier))
+    for path in (tmp_path, tmp_path / "manifest.json"):
+        options = SourceOptions(input=f"{tmp_path}/photos", classes_from=str(path))
+        assert folder.class_names(options) == ("tulips", "daisy")
+        assert [image.rejection for image in folder.list_images(options)] == [None, "unknown_label"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (None, "", "no manifest.json"),
+        (None, "manifest.json", "there is no such file"),
+        ("{", "", "no valid JSON"),
+        (json.dumps({"schema_version": 0}), "manifest.json", "schema version 0"),
+    ],
+)
+def test_classes_from_something_else(tmp_path: Path, content: str | None, name: str, message: str) -> None:
+    make_files(tmp_path, ["photos/daisy/a.jpg"])
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ConfigError, match=f"^--classes_from: got .*{message}"):
+        list_images(tmp_path / "photos", classes_from=str(tmp_path / name))
+
+
+def test_classes_from_excludes_labels(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/daisy/a.jpg"])
+    with pytest.raises(ConfigError, match="not both"):
+        list_images(tmp_path / "photos", classes_from="a", labels="b")
+
+
+def test_listing_is_lazy(tmp_path: Path) -> None:
+    make_files(tmp_path, ["a/1.jpg", "b/1.jpg"])
+    images = folder.list_images(SourceOptions(input=str(tmp_path)))
+    # The second class is looked at only when its turn comes.
+    make_files(tmp_path, ["b/2.jpg"])
+    assert [image.key for image in images] == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
+
+
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
+visible = names.filter(lambda name: not name.startswith("."))
+
+
+@given(st.sets(st.tuples(visible, visible), min_size=1, max_size=8))
+def test_every_file_is_listed_once_under_its_own_path(
+    tmp_path_factory: pytest.TempPathFactory, pairs: set[tuple[str, str]]
+) -> None:
+    root = make_files(tmp_path_factory.mktemp("photos"), ["/".join(pair) for pair in pairs])
+    images = list_images(root)
+    assert sorted((image.label, image.key) for image in images) == sorted((a, f"{a}/{b}") for a, b in pairs)
+    assert all(sources.read(image.uri) == image.key.encode() for image in images)
+    assert folder.class_names(SourceOptions(input=str(root))) == tuple(sorted({a for a, _ in pairs}))
+
+
+def test_list_folders_of_files_only(tmp_path: Path) -> None:
+    make_files(tmp_path, ["b/x", "a/x", ".c/x", "d"])
+    assert tree.list_folders(str(tmp_path)) == ["a", "b"]
+
+
+shares = st.dictionaries(st.sampled_from(["train", "validation", "test", "dev"]), st.floats(0.01, 1), min_size=1)
+
+
+@given(st.sampled_from([None, "test", "train", "train+validation"]), st.text(), st.integers(), shares)
+def test_settle_chooses_among_what_is_assigned(
+    assigned: str | None, digest: str, seed: int, fractions: dict[str, float]
+) -> None:
+    chosen = splits.settle(assigned, digest, seed, fractions)
+    if assigned is None:
+        assert chosen in fractions
+    else:
+        assert chosen in assigned.split("+")
+    assert chosen == splits.settle(assigned, digest, seed, dict(fractions))
+
+
+def test_settle_keeps_the_shares_between_the_splits() -> None:
+    fractions = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    chosen = Counter(splits.settle("train+validation", str(index), 5, fractions) for index in range(4000))
+    # Three standard deviations of a quarter of 4,000 are 82.
+    assert set(chosen) == {"train", "validation"}
+    assert abs(chosen["validation"] - 1000) < 82
+    assert splits.settle("train+validation", "x", 5, {"train": 1.0}) == "train"
+    assert splits.settle("train+validation", "x", 5, {"all": 1.0}) == "train"
+
+
+def test_every_source_has_what_a_source_has() -> None:
+    for name in sources.SOURCES:
+        module = sources.source(name)
+        assert all(callable(getattr(module, function)) for function in ("extras", "class_names", "list_images"))
+        assert set(module.extras(SourceOptions())).isdisjoint({"image", *COMMON_FEATURES})
+    for module_name in sources.SCHEMES.values():
+        assert module_name in sources.SOURCES.values()
+        assert callable(importlib.import_module(module_name).read)
+    extras = {"anything": 1}
+    assert sources.read_extras("folder", "key", extras) == extras
+
+
+def test_the_real_flowers(real_data: Path) -> None:
+    images = list_images(real_data / "flower_photos")
+    assert Counter(image.label for image in images) == dict.fromkeys(
+        ("daisy", "dandelion", "roses", "sunflowers", "tulips"), 280
+    )
+    by_pattern = list_images(real_data / "flower_photos" / "*" / "*.jpg")
+    assert sorted(images, key=lambda image: image.key) == by_pattern

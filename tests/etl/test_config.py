@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl.config import EtlConfig, parse_shard_bytes, parse_size, parse_splits
+from etl.errors import ConfigError
+
+
+@pytest.mark.parametrize(("text", "size"), [("224", (224, 224)), ("224x320", (224, 320)), ("1X2", (1, 2))])
+def test_image_size(text: str, size: tuple[int, int]) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["abc", "", "0", "-3", "224x", "1x2x3", "22.5", "99999", "²"])
+def test_wrong_image_sizes_are_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"--image_size: got '{text}', expected whole pixels"):
+        parse_size(text)
+
+
+def test_splits() -> None:
+    assert parse_splits("train=0.6, test=0.4") == {"train": 0.6, "test": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train", "names and shares"),
+        ("train=a,test=b", "names and shares"),
+        ("train=0.5,train=0.5", "names and shares"),
+        ("train=0.5,test=0.4", r"these add up to 0\.9"),
+        ("train=1.5,test=-0.5", "shares above 0"),
+        ("train=1,test=0", "shares above 0"),
+        ("a/b=1", "letters, digits"),
+        ("train=nan", "names and shares"),
+    ],
+)
+def test_wrong_splits_are_named(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"--splits.*{message}"):
+        parse_splits(text)
+
+
+@given(st.integers(1, 10**6))
+def test_shard_mb_counts_in_megabytes(megabytes: int) -> None:
+    assert parse_shard_bytes(str(megabytes)) == megabytes * 1_000_000
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "ten", "nan", "inf", ""])
+def test_wrong_shard_sizes_are_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="--shard_mb.*megabytes above 0"):
+        parse_shard_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "imagenet"}, "--source: got 'imagenet', expected one of"),
+        ({"variants": ("jpg",)}, "--variants: got 'jpg', expected one of jpeg"),
+        ({"variants": ("jpeg", "jpeg")}, "each variant once"),
+        ({"variants": ("pixel",)}, "--image_size: got None.*try --image_size 224"),
+        ({"resize": "squash"}, "--resize: got 'squash'"),
+        ({"splits": {"train": 0.5}}, r"add up to 0\.5"),
+    ],
+)
+def test_a_wrong_configuration_is_named_before_any_work(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EtlConfig(**{"source": "folder", "output": "out", **change})  # type: ignore[arg-type]
+
+
+def test_what_is_recorded_is_what_the_data_depends_on() -> None:
+    one = EtlConfig(source="folder", output="a", num_threads=1, overwrite=True)
+    other = EtlConfig(source="folder", output="b", num_threads=8)
+    assert one.to_dict() == other.to_dict()
+    assert one.to_dict() != EtlConfig(source="folder", output="a", seed=1).to_dict()

@@ -1,0 +1,79 @@
+"""Who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What the training side may take from the ETL.
+SHARED = {"etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "etl")
+
+
+def test_the_etl_never_imports_the_trainer() -> None:
+    for path in (ROOT / "etl").rglob("*.py"):
+        assert not [name for name in imports(path) if name.split(".")[0] == "trainer"], path
+
+
+def test_the_trainer_imports_only_the_shared_modules_and_never_beam() -> None:
+    paths = list((ROOT / "trainer").rglob("*.py"))
+    assert len(paths) > 10
+    for path in paths:
+        for name in imports(path):
+            assert name.split(".")[0] != "apache_beam", path
+            if name.split(".")[0] == "etl":
+                assert (
+                    any(name == shared or name.startswith(f"{shared}.") for shared in SHARED - {"etl"}) or name == "etl"
+                )
+
+
+def test_shared_modules_import_nothing_of_the_etl_but_each_other() -> None:
+    for name in SHARED - {"etl"}:
+        base = ROOT / Path(*name.split("."))
+        for path in [base.with_suffix(".py")] if base.with_suffix(".py").exists() else base.rglob("*.py"):
+            for imported in imports(path):
+                if imported.startswith("etl."):
+                    assert any(imported == shared or imported.startswith(f"{shared}.") for shared in SHARED), path
+
+
+def test_importing_the_packages_loads_nothing_heavy() -> None:
+    check = (
+        "import sys, etl, etl.schema, etl.manifest, etl.run, trainer, trainer.ingest, trainer.task\n"
+        "print('loaded:', {'tensorflow', 'apache_beam', 'keras', 'matplotlib', 'rich.progress'} & set(sys.modules))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout == "loaded: set()\n", result.stderr
+
+
+COMMANDS = ["etl.run", "etl.inspect", "etl.sources.synthetic", "trainer.task", "trainer.predict"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_loads_nothing_heavy(command: str) -> None:
+    check = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{command}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('{command}', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "print('loaded:', {'tensorflow', 'apache_beam', 'keras', 'matplotlib'} & set(sys.modules))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert f"usage: {command}" in result.stdout
+    assert result.stdout.endswith("loaded: set()\n")
