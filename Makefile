@@ -10,9 +10,6 @@ JOBS ?= 2
 # A folder of real photographs, one directory a class, in place of the drawn ones.
 DATA ?=
 
-# Seen by every command below: TensorFlow's notices off, its errors on.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .PHONY: help demo test lint bench lock clean
 .DEFAULT_GOAL := help
 
@@ -46,7 +43,7 @@ LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --ge
 lock:  ## Remake the locks in requirements/ from setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet uv
-	$(LOCK) --extra etl --extra train --extra vertex --extra bench --extra dev -c requirements/constraints.in -o requirements/dev.txt
+	$(LOCK) --extra etl --extra train --extra vertex --extra bench --extra readers --extra dev -c requirements/constraints.in -o requirements/dev.txt
 	$(LOCK) --extra etl -c requirements/dev.txt -o requirements/etl.txt
 	$(LOCK) --extra train -c requirements/dev.txt -o requirements/train.txt
 	echo uv | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/uv.txt

@@ -18,6 +18,7 @@ EXTRAS = {
         "apache-beam[gcp]>=2.77,<3",
         "google-crc32c>=1.5",
         "pooch>=1.8",
+        "pyarrow>=14",
         "tensorflow>=2.16",
     ],
     # Reading and training: no Beam, so that the training container stays small.
@@ -27,6 +28,8 @@ EXTRAS = {
         "pyyaml>=6",
         "tensorflow>=2.16",
     ],
+    # Other people's readers, to check that they read our files.
+    "readers": ["mlcroissant>=1.1", "tensorflow-datasets>=4.9.9"],
     "vertex": ["google-cloud-aiplatform>=1.60", "pyyaml>=6"],
     "bench": ["pytest>=8", "pytest-benchmark>=4"],
     "dev": [

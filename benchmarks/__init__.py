@@ -1,1 +1,1 @@
-"""Measurements of every step from files to batches, each beside the table or the machine limit it is held against."""
+"""Measurements: `pytest benchmarks/`. Ratios within one run are the result; absolute times are this machine's."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from etl import storage
 from etl.config import EtlConfig
 from etl.errors import DatasetError
+from etl.index import LIST_SUFFIX, RecordList
 from etl.records import UnitResult
 from etl.tfrecord import RecordWriter, make_piece, read_records
 from etl.work import NO_SUMS
@@ -39,14 +40,16 @@ def assemble(config: EtlConfig, results: Iterable[UnitResult], building_dir: str
         return first
     if len({part.weights_digest for part in in_order}) > 1:
         raise DatasetError(f"{first.unit.shard}: its embeddings come from networks of different weights")
-    path = f"{building_dir}/{first.unit.shard}.{uuid.uuid4().hex}.tfrecord"
+    stem = f"{building_dir}/{first.unit.shard}.{uuid.uuid4().hex}"
+    path = f"{stem}.tfrecord"
     compressed = config.compression == "gzip"
-    with storage.create(path) as stream:
+    with storage.create(path) as stream, RecordList(f"{stem}{LIST_SUFFIX}") as listed:
         writer = RecordWriter(stream, compressed=compressed)
         for part in in_order:
             with storage.open_stream(part.shard_path) as source:
                 for record in read_records(source):
                     writer.write(make_piece(record, compressed=compressed))
+            listed.extend(part.list_path)
         num_bytes, sha256 = writer.finish()
     return UnitResult(
         unit=first.unit,
@@ -55,6 +58,8 @@ def assemble(config: EtlConfig, results: Iterable[UnitResult], building_dir: str
         num_examples=writer.num_records,
         num_bytes=num_bytes,
         sha256=sha256,
+        list_path=listed.path,
+        list_sha256=listed.sha256,
         class_counts=dict(sorted(sum((Counter(part.class_counts) for part in in_order), Counter()).items())),
         rejected=dict(sorted(sum((Counter(part.rejected) for part in in_order), Counter()).items())),
         pixel_sums=tuple(map(sum, zip(NO_SUMS, *(part.pixel_sums for part in in_order), strict=True))),

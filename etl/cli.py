@@ -17,6 +17,9 @@ from etl.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+# The largest side accepted; 16,384 squared already is 800 MB as uint8.
+_MAX_SIDE = 16_384
+
 # Tables are wider than the 80 columns that rich assumes of a file.
 _FILE_COLUMNS = 120
 
@@ -87,6 +90,20 @@ def number(
     return parse
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Parses `--image_size`: `224` is square, `224x320` is height by width.
+
+    Raises:
+        ConfigError: not one or two whole numbers of pixels.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= _MAX_SIDE for side in sides):
+        raise ConfigError(
+            "--image_size", text, f"whole pixels from 1 to {_MAX_SIDE}, as 224 or (height x width) 224x320"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
 def console() -> Console:
     """Returns a console on standard output, wide enough for a table where that is a file."""
     from rich.console import Console
@@ -102,14 +119,14 @@ def load_tensorflow() -> None:
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         return
-    with _hushed():
+    with hushed():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keeps what is written to file descriptor 2, from C++ too, and shows it only if the block raises."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -27,8 +27,6 @@ DEFAULT_BROKEN_FRACTION = 0.02
 DEFAULT_JPEG_QUALITY = 95
 
 _BYTES_PER_MB = 1_000_000
-# The largest side accepted; 16,384 squared already is 800 MB as uint8.
-_MAX_SIDE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +127,7 @@ class EtlConfig:
                 "try --image_size 224",
             )
         self._check_embedding()
+        self._check_pets()
 
     def _check_embedding(self) -> None:
         if self.embedding_alpha not in EMBEDDING_ALPHAS:
@@ -142,6 +141,12 @@ class EtlConfig:
                 "imagenet or a file of weights",
                 "the embedding variant needs a network's weights",
             )
+
+    def _check_pets(self) -> None:
+        given = {"--trimaps": self.options.trimaps, "--include_unlisted": self.options.include_unlisted}
+        for option, value in given.items():
+            if value and self.source != "pets":
+                raise ConfigError(option, self.source, "--source pets, which alone has them")
 
     def size_of(self, variant: str) -> tuple[int, int] | None:
         """Returns (height, width) that a variant's images are resized to, or None where each keeps its own.
@@ -160,20 +165,6 @@ class EtlConfig:
         for name in ("output", "overwrite", "resume", "num_threads", "max_rejected_fraction"):
             del content[name]
         return content
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Parses `--image_size`: `224` is square, `224x320` is height by width.
-
-    Raises:
-        ConfigError: not one or two whole numbers of pixels.
-    """
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= _MAX_SIDE for side in sides):
-        raise ConfigError(
-            "--image_size", text, f"whole pixels from 1 to {_MAX_SIDE}, as 224 or (height x width) 224x320"
-        )
-    return int(sides[0]), int(sides[-1])
 
 
 def parse_splits(text: str) -> dict[str, float]:

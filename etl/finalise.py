@@ -17,8 +17,8 @@ from importlib import metadata
 from typing import Any
 
 import etl
+from etl import card, croissant, index, storage, tfds_info, variants
 from etl import manifest as manifests
-from etl import storage, variants
 from etl.config import EtlConfig
 from etl.errors import REASONS, DatasetError
 from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
@@ -29,6 +29,9 @@ from etl.work import STATISTICS_STRIDE
 BUILDING_PREFIX = ".building-"
 # What a failed run leaves for the command that started it: one line.
 FAILURE_NAME = "failure.txt"
+
+# Beside the shards of a variant, for other readers.
+_BESIDE_SHARDS = (index.FILE_NAME, *tfds_info.FILE_NAMES)
 
 _PACKAGES = ("tensorflow", "pillow", "numpy", "apache-beam")
 
@@ -230,12 +233,14 @@ def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: l
             # An earlier attempt at this very step came to its end.
             return
         storage.delete(path)
+        storage.delete(manifests.join(config.output, croissant.FILE_NAME))
         for name in old.variants:
             _sweep(config.output, name, keep=set())
-    for name in config.variants:
+    indexes = {}
+    for name, variant in manifest.variants.items():
         targets: dict[str, UnitResult] = {}
         for split in facts.splits:
-            shards = manifest.variants[name].splits[split].shards
+            shards = variant.splits[split].shards
             targets |= zip((shard.name for shard in shards), _shards_of(results, name, split), strict=True)
         # A finalise step that was killed can have left shards that are no part of this run.
         _sweep(config.output, name, keep=set(targets))
@@ -247,11 +252,16 @@ def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: l
                 raise DatasetError(
                     f"{result.shard_path}: the shard is gone; was the folder cleaned while the run went on?"
                 )
+        lists = [result.list_path for result in targets.values()]
+        indexes[name] = index.write_index(config.output, variant, lists, facts.building_dir(config.output))
+        tfds_info.write_info(config.output, manifest, variant)
+    croissant.write_croissant(config.output, manifest, indexes)
     first = config.variants[0]
     rejected = [facts.rejected_path]
     rejected += [path for result in results if result.unit.variant == first for path in result.rejected_paths]
     lines = b"".join(map(storage.read_bytes, rejected))
     storage.write_atomically(manifests.join(config.output, manifests.REJECTED_NAME), lines)
+    card.write_card(config.output, manifest)
     storage.write_atomically(path, manifests.to_json(manifest).encode())
     # Its own folder, and those of runs that were killed.
     for folder in unfinished_runs(config.output):
@@ -266,8 +276,8 @@ def unfinished_runs(output: str) -> list[str]:
 
 
 def _sweep(output: str, variant: str, keep: set[str]) -> None:
-    """Deletes a variant's shards other than those to keep."""
+    """Deletes a variant's shards other than those to keep, and what describes them."""
     for path in storage.list_files(manifests.join(output, variant)):
         name = path.rpartition("/")[2]
-        if ".tfrecord" in name and name not in keep:
+        if (".tfrecord" in name and name not in keep) or name in _BESIDE_SHARDS:
             storage.delete(path)

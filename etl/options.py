@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etl import storage
-from etl.cli import Parser, number, unknown_option
+from etl.cli import Parser, number, parse_size, unknown_option
 from etl.config import (
     COMPRESSIONS,
     DEFAULT_JPEG_QUALITY,
@@ -22,7 +22,6 @@ from etl.config import (
     EtlConfig,
     SourceOptions,
     parse_shard_bytes,
-    parse_size,
     parse_splits,
 )
 from etl.sources import SOURCES

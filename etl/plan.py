@@ -33,6 +33,9 @@ _SPLIT_ORDER = ("train", "validation", "test")
 # How many images are encoded to learn the size that the others will have.
 _SAMPLE_SIZE = 64
 
+# Files that a thread digests before it hands them over.
+_DIGEST_CHUNK = 32
+
 # Images in one unit of embeddings, so that small data sets still spread over a cluster.
 _PART_SIZE = 256
 
@@ -90,7 +93,7 @@ class Plan:
         labels = {name: index for index, name in enumerate(self.class_names)}
         images = self._source.list_images(self.config.options)
         with progress.step("list and digest"), self._database:
-            for found in ordered_map(_digest, images, self.config.num_threads):
+            for found in ordered_map(_digest, images, self.config.num_threads, _DIGEST_CHUNK):
                 self._add(found, labels)
                 progress.advance()
         if not self.num_read:

@@ -120,6 +120,8 @@ class UnitResult:
         num_examples: Of the shard.
         num_bytes: Of the shard's file.
         sha256: Of the shard's file.
+        list_path: The list of its records, see `etl.index`.
+        list_sha256: Of that file.
         class_counts: Class name to number of examples.
         rejected: Reason to number of images.
         pixel_sums: Number, sums (3) and sums of squares (3) of the sampled pixels.
@@ -132,6 +134,8 @@ class UnitResult:
     num_examples: int
     num_bytes: int
     sha256: str
+    list_path: str
+    list_sha256: str
     class_counts: Mapping[str, int]
     rejected: Mapping[str, int]
     pixel_sums: tuple[int, ...]

@@ -63,11 +63,16 @@ def keep_done(units: list[Unit], building_dir: str) -> list[Unit]:
 
 
 def _is_whole(result: UnitResult) -> bool:
+    files = {result.shard_path: result.sha256, result.list_path: result.list_sha256}
+    return all(map(_has_digest, files, files.values())) and all(map(storage.exists, result.rejected_paths))
+
+
+def _has_digest(path: str, digest: str) -> bool:
     sha256 = hashlib.sha256()
     try:
-        with storage.open_stream(result.shard_path) as file:
+        with storage.open_stream(path) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 sha256.update(chunk)
     except FileNotFoundError:
         return False
-    return sha256.hexdigest() == result.sha256 and all(map(storage.exists, result.rejected_paths))
+    return sha256.hexdigest() == digest

@@ -14,6 +14,7 @@ import numpy as np
 from etl import manifest as manifests
 from etl import progress, storage
 from etl.errors import RecordError
+from etl.index_check import check_index
 from etl.manifest import Manifest, Shard, Split, Variant
 from etl.parallel import ordered_map
 from etl.schema import feature_spec
@@ -51,7 +52,7 @@ class Example:
 def verify(
     data_dir: str, manifest: Manifest, num_threads: int, see: Callable[[Variant, Example], None] = lambda *_: None
 ) -> Report:
-    """Checks names, sizes, digests and counts, and parses and decodes every record.
+    """Checks names, sizes, digests and counts, parses and decodes every record, and checks the index of each variant.
 
     Args:
         data_dir: The data set's folder.
@@ -91,6 +92,8 @@ def verify(
                 if more > 0:
                     report.problems.append(f"{variant.name}/{shard.name}: and {more} more")
             report.problems += _check_split(variant, split, classes, report)
+        if not any(problem.startswith(f"{variant.name}/") for problem in report.problems):
+            report.problems += check_index(data_dir, variant)
     return report
 
 

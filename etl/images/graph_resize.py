@@ -7,6 +7,7 @@ import tensorflow as tf
 RESIZES = ("pad", "crop", "stretch")
 
 
+@tf.autograph.experimental.do_not_convert
 def resize_image(image: tf.Tensor, height: int, width: int, resize: str) -> tf.Tensor:
     """Resizes one image.
 

@@ -50,8 +50,8 @@ DEFAULT_MAX_PIXELS = 178_956_970 // 2
 # there costs about 20 µs a step; photographs have fewer than 100, and libpng keeps no more than 1,000.
 MAX_SEGMENTS = 1_024
 
-# How many blocks of at most 255 bytes the first frame of a GIF may take: 16 MB.
-MAX_GIF_BLOCKS = 65_536
+# How many blocks of at most 255 bytes the first frame of a GIF may take: 4 MB, and at most 1.5 s of walking.
+MAX_GIF_BLOCKS = 16_384
 
 # How many chunks of a WebP are searched for EXIF; the format defines seven kinds.
 MAX_WEBP_CHUNKS = 64
@@ -90,11 +90,14 @@ class Flaw(enum.IntEnum):
 
     @property
     def message(self) -> str:
-        """One sentence for a person: what it is, and for what the graph refuses also how to mend it."""
+        """One sentence for a person: what it is, and for what the graph refuses also how to mend it.
+
+        Without apostrophes: TensorFlow's errors would show them escaped.
+        """
         if self.reason:
             return f"{self.reason}: {_BROKEN[self]}"
         name = _REFUSED.get(self, "")
-        return f"{name} can't be decoded here; convert it to a JPEG in RGB first" if name else ""
+        return f"{name} cannot be decoded here; convert it to a JPEG in RGB first" if name else ""
 
 
 _BROKEN = {
@@ -114,7 +117,7 @@ _REFUSED = {
     Flaw.LOSSLESS_JPEG: "a lossless JPEG",
     Flaw.HIERARCHICAL_JPEG: "a hierarchical JPEG",
     Flaw.TRANSPARENT_GIF: "a transparent GIF",
-    Flaw.PARTIAL_GIF: "a GIF whose first frame doesn't fill its canvas",
+    Flaw.PARTIAL_GIF: "a GIF whose first frame does not fill its canvas",
     Flaw.LONG_GIF: f"a GIF of more than {MAX_GIF_BLOCKS} blocks",
     Flaw.ODD_BMP: "a BMP with a palette, masks or compression",
     Flaw.ANIMATED_WEBP: "an animated WebP",

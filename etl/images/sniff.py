@@ -21,6 +21,8 @@ from etl.images.header import (
     broken,
 )
 
+__all__ = ["ImageHeader", "find_format", "find_frame", "sniff"]
+
 _EXIF_PREFIX = b"Exif\0\0"
 
 # JPEG markers without a length (none belongs before the frame, but libjpeg passes over them), and those of frames.
@@ -180,7 +182,6 @@ def _sniff_bmp(data: bytes) -> ImageHeader:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     if width <= 0 or height == 0:
         raise broken(Flaw.CORRUPT, f"the BMP is {height}x{width}")
-    header = ImageHeader("bmp", abs(height), width)
     if compression != 0 or bits not in (24, 32):
         return ImageHeader("bmp", abs(height), width, flaw=Flaw.ODD_BMP)
     if start < 14 + header_bytes:
@@ -188,7 +189,7 @@ def _sniff_bmp(data: bytes) -> ImageHeader:
     # Some writers leave out the last row's padding.
     if start + (abs(height) - 1) * ((width * bits // 8 + 3) & ~3) + width * bits // 8 > len(data):
         raise broken(Flaw.TRUNCATED, "the BMP ends before its last pixel")
-    return header
+    return ImageHeader("bmp", abs(height), width)
 
 
 def _sniff_webp(data: bytes) -> ImageHeader:

@@ -15,7 +15,10 @@ _TYPE_LETTERS = {3: "H", 4: "I"}
 # Tags up to this describe the pixels; those above are about camera and author, and their loss costs no pixel.
 _LAST_PIXEL_TAG = 532
 
+# The end of a JPEG and of a JPEG 2000 codestream.
 _END_OF_JPEG = b"\xff\xd9"
+
+_AVIF_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid")
 
 
 def is_truncated(data: bytes, file_format: str) -> bool:
@@ -80,30 +83,25 @@ def _has_loose_ends(data: bytes, order: str) -> bool:
 
 
 def _is_avif_cut(data: bytes) -> bool:
-    # The pixels come last and in a box of their own: cut just before it, all that is there looks whole.
-    return _is_box_file_cut(data) or (b"mdat" not in data and b"idat" not in data)
-
-
-def _is_box_file_cut(data: bytes) -> bool:
-    at = 0
+    at, has_pixels = 0, False
     while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size == 0:  # the last box: up to the end
-            return False
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind not in _AVIF_BOXES:  # something behind the image
+            return not has_pixels
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:
+        if size < 8:  # 0: up to the end
             return False
+        has_pixels = has_pixels or kind == b"mdat" or b"idat" in data[at : at + size]
         at += size
-    return at > len(data)
+    # The pixels come last and in a box of their own: cut just before it, all that is there looks whole.
+    return at > len(data) or not has_pixels
 
 
 def _is_jp2_cut(data: bytes) -> bool:
-    if data[:2] == b"\xff\x4f":
-        return _END_OF_JPEG not in data
-    # OpenJPEG decodes what there is and leaves the rest grey, hence the look for the codestream's end.
-    codestream = data.find(b"jp2c")
-    return codestream < 0 or _is_box_file_cut(data) or data.find(_END_OF_JPEG, codestream) < 0
+    # OpenJPEG decodes what there is and leaves the rest grey, hence the look for the codestream's own end.
+    start = 0 if data[:2] == b"\xff\x4f" else data.find(b"jp2c")
+    return start < 0 or data.find(_END_OF_JPEG, start) < 0
 
 
 _FINDERS = {

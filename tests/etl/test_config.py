@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.config import EtlConfig, parse_shard_bytes, parse_size, parse_splits
+from etl.cli import parse_size
+from etl.config import EtlConfig, SourceOptions, parse_shard_bytes, parse_splits
 from etl.errors import ConfigError
 
 
@@ -61,6 +62,11 @@ def test_wrong_shard_sizes_are_named(text: str) -> None:
         ({"variants": ("pixel",)}, "--image_size: got None.*try --image_size 224"),
         ({"resize": "squash"}, "--resize: got 'squash'"),
         ({"splits": {"train": 0.5}}, r"add up to 0\.5"),
+        ({"options": SourceOptions(trimaps=True)}, "--trimaps: got 'folder', expected --source pets"),
+        ({"pixel_dtype": "float16"}, "--pixel_dtype: got 'float16', expected one of uint8"),
+        ({"compression": "zip"}, "--compression: got 'zip', expected one of none"),
+        ({"variants": ("embedding",)}, "--embedding_weights: got None, expected imagenet or a file"),
+        ({"embedding_alpha": 0.4}, r"--embedding_alpha: got 0\.4, expected one of 0\.35"),
     ],
 )
 def test_a_wrong_configuration_is_named_before_any_work(change: dict[str, object], message: str) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from etl import run
 from tests.photos import make_folder
@@ -13,14 +14,45 @@ from tests.photos import make_folder
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_ten_lines_that_need_nothing_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make_folder(tmp_path / "photos", 24)
-    assert run.main(["--source", "folder", "--input", str(folder), "--output", str(tmp_path / "OUT")]) == 0
-    capsys.readouterr()
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "data_format.md").read_text(), re.S)
-    assert len([line for line in code.splitlines() if line]) <= 10
-    assert not re.search(r"\b(etl|trainer)\b", code)
-    exec(code.replace('"OUT"', repr(str(tmp_path / "OUT"))), {})
+def programs() -> list[str]:
+    """Returns the Python programs of the data format's page, in order."""
+    return re.findall(r"```python\n(.*?)```", (DOCS / "data_format.md").read_text(), re.S)
+
+
+def num_lines(program: str) -> int:
+    return sum(1 for line in program.splitlines() if line)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("photos"), 24)
+
+
+@pytest.fixture(scope="module")
+def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("made") / "OUT"
+    assert run.main(["--source", "folder", "--input", str(photos), "--output", str(output)]) == 0
+    return output
+
+
+def test_they_need_nothing_of_ours() -> None:
+    assert not [program for program in programs() if re.search(r"\b(etl|trainer)\b", program)]
+
+
+def test_ten_lines_read_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program, _ = programs()
+    assert num_lines(program) <= 10
+    exec(program.replace('"OUT"', repr(str(made))), {})
     printed = capsys.readouterr().out
     assert "daisy" in printed
     assert ", 3)" in printed
+
+
+def test_five_lines_fetch_one_record(made: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, program = programs()
+    assert num_lines(program) <= 5
+    monkeypatch.chdir(made.parent)
+    names: dict[str, tf.train.Example] = {}
+    exec(program, names)
+    (image,) = names["example"].features.feature["image"].bytes_list.value
+    assert image == (photos / "daisy" / "0000.jpg").read_bytes()

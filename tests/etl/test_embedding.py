@@ -79,7 +79,7 @@ def test_a_shard_is_made_of_its_parts_in_order(tmp_path: Path, weights: Path, mo
     monkeypatch.setattr(plan, "_PART_SIZE", 8)
     assert etl(folder, tmp_path / "parts", weights, "--compression", "gzip") == 0
     raw = tf.data.TFRecordDataset(sorted(map(str, (tmp_path / "parts" / "embedding").glob("*.gz"))), "GZIP")
-    plain = tf.data.TFRecordDataset(sorted(map(str, (tmp_path / "whole" / "embedding").glob("*"))))
+    plain = tf.data.TFRecordDataset(sorted(map(str, (tmp_path / "whole" / "embedding").glob("*.tfrecord"))))
     keys = [
         [tf.train.Example.FromString(r).features.feature["key"].bytes_list.value[0] for r in d.as_numpy_iterator()]
         for d in (raw, plain)

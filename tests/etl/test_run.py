@@ -204,7 +204,7 @@ def test_a_data_set_is_replaced_only_when_asked(
     manifest = manifests.load(tmp_path / "out")
     assert manifest.counts.read == 9
     named = {shard.name for split in manifest.variants["jpeg"].splits.values() for shard in split.shards}
-    assert {path.name for path in (tmp_path / "out" / "jpeg").iterdir()} == named
+    assert {path.name for path in (tmp_path / "out" / "jpeg").glob("*.tfrecord")} == named
 
 
 def test_a_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

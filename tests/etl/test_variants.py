@@ -131,7 +131,7 @@ def test_the_chapters_reader_reads_the_float32_variant_unchanged(tmp_path: Path)
         value = tf.image.convert_image_dtype(pixels, tf.float32).numpy()
         expected[value.tobytes()] = (value.shape, path.parent.name)
     found = 0
-    for file in sorted((tmp_path / "out" / "pixel").iterdir()):
+    for file in sorted((tmp_path / "out" / "pixel").glob("*.tfrecord*")):
         assert file.name.endswith(".tfrecord.gz")
         for image, label, label_int in chapters_reader(str(file)).as_numpy_iterator():
             assert expected[image.tobytes()] == (image.shape, label.decode())

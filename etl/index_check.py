@@ -1,0 +1,116 @@
+"""Checks a variant's `index.parquet` against its manifest and, in samples, against its shards."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, cast
+
+from etl import manifest as manifests
+from etl import storage
+from etl.index import FILE_NAME, HEAD_BYTES, index_schema
+from etl.manifest import Shard, Variant
+from etl.tfrecord import FRAME_BYTES
+
+_ROWS_PER_BATCH = 8_192
+
+_Row = Mapping[str, Any]
+
+
+def check_index(data_dir: str, variant: Variant) -> list[str]:
+    """Checks that the index lists every record of a variant, in order, and where it is.
+
+    Every row's shard and place are checked against the manifest and the row before it; of each shard the first, the
+    middle and the last record are read where the index says they are. The shards themselves must be whole.
+
+    Args:
+        data_dir: The data set's folder.
+        variant: Of it.
+
+    Returns:
+        One line a problem: the first of each shard; none where all is well.
+    """
+    import pyarrow as pa
+
+    where = f"{variant.name}/{FILE_NAME}"
+    try:
+        return [f"{where}: {problem}" for problem in _check(data_dir, variant)]
+    except FileNotFoundError:
+        return [f"{where}: the file is missing"]
+    except (pa.ArrowInvalid, OSError) as error:
+        return [f"{where}: can't be read: {error}"]
+
+
+def _check(data_dir: str, variant: Variant) -> Iterator[str]:
+    rows = _rows(manifests.join(data_dir, variant.name, FILE_NAME))
+    columns = next(rows)
+    if set(columns) != set(index_schema().names):
+        yield f"its columns are {', '.join(columns)}, not {', '.join(index_schema().names)}"
+        return
+    for split in variant.splits.values():
+        for shard in split.shards:
+            mine = list(itertools.islice(rows, shard.num_examples))
+            problem = _check_places(mine, split.name, shard, compressed=variant.compression == "gzip")
+            if problem:
+                yield problem
+                # What follows is shifted too, and would only say the same again.
+                return
+            path = manifests.join(data_dir, variant.name, shard.name)
+            yield from itertools.islice(_check_records(path, mine, compressed=variant.compression == "gzip"), 1)
+    if next(rows, None):
+        yield "it lists more records than the manifest has examples"
+
+
+def _rows(path: str) -> Iterator[_Row]:
+    """Yields the columns, as keys, then the rows."""
+    import pyarrow.parquet as pq
+
+    with storage.open_stream(path) as stream, pq.ParquetFile(stream) as file:
+        yield dict.fromkeys(file.schema_arrow.names)
+        for batch in file.iter_batches(_ROWS_PER_BATCH):
+            yield from batch.to_pylist()
+
+
+def _check_places(rows: Sequence[_Row], split: str, shard: Shard, *, compressed: bool) -> str:
+    """Returns what is wrong with the places in one shard, or ""."""
+    if len(rows) != shard.num_examples:
+        return f"{len(rows):,} records of {shard.name}, the manifest says {shard.num_examples:,}"
+    end = 0
+    for row in rows:
+        if (row["split"], row["shard"]) != (split, shard.name):
+            return f"{row['key']!r} is listed in {row['shard']} of {row['split']}, where {shard.name} is due"
+        if row["offset"] != end + HEAD_BYTES:
+            return f"{row['key']!r} is listed at byte {row['offset']} of {shard.name}, not {end + HEAD_BYTES}"
+        end += row["length"] + FRAME_BYTES
+    if not compressed and end != shard.num_bytes:
+        return f"the records of {shard.name} end at byte {end}, its file at {shard.num_bytes}"
+    return ""
+
+
+def _check_records(path: str, rows: Sequence[_Row], *, compressed: bool) -> Iterator[str]:
+    """Reads a few records where the index says they are; yields a line for each that is another one."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    with storage.open_stream(path) as file:
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
+        for place in sorted({0, len(rows) // 2, len(rows) - 1}):
+            row = rows[place]
+            stream.seek(row["offset"])
+            try:
+                example = tf.train.Example.FromString(stream.read(row["length"]))
+            except DecodeError:
+                yield f"{row['key']!r}: no example is at byte {row['offset']} of {row['shard']}"
+                continue
+            for name, listed in _expected(row).items():
+                feature = example.features.feature[name]
+                stored = [*feature.bytes_list.value, *feature.int64_list.value]
+                if stored != listed:
+                    yield f"{row['key']!r}: its {name} is listed as {listed}, the record has {stored}"
+
+
+def _expected(row: _Row) -> dict[str, list[bytes | int]]:
+    """Returns what a record must hold for its row to be right."""
+    texts: dict[str, list[bytes | int]] = {name: [row[name].encode()] for name in ("key", "label", "digest")}
+    return {**texts, "label_int": [row["label_int"]], "shape": [row["height"], row["width"], row["channels"]]}
