@@ -1,0 +1,113 @@
+"""Keeping the best weights, stopping, and showing how it goes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.callbacks import BestWeights, DivergedError, Stopwatch, display, epoch_line
+
+
+def see_all(best: BestWeights, epochs: list[tuple[float, float]]) -> list[bool]:
+    """Shows a number of (accuracy, loss) of the validation split; the weights are the epoch's number."""
+    return [
+        best.see(epoch, {"loss": 1.0, "accuracy": 0.0, "val_accuracy": accuracy, "val_loss": loss}, [epoch])
+        for epoch, (accuracy, loss) in enumerate(epochs, 1)
+    ]
+
+
+def test_the_best_accuracy_wins_and_the_lower_loss_among_equals() -> None:
+    best = BestWeights("accuracy", None)
+    assert see_all(best, [(0.5, 1.0), (0.7, 2.0), (0.7, 1.5), (0.6, 0.1), (0.7, 1.5)]) == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert (best.epoch, best.weights) == (3, [3])
+
+
+def test_the_lowest_loss_wins_where_that_is_watched() -> None:
+    best = BestWeights("loss", None)
+    see_all(best, [(0.5, 1.0), (0.9, 2.0), (0.4, 0.9)])
+    assert (best.epoch, best.weights) == (3, [3])
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_no_epoch_is_better_than_the_one_kept(epochs: list[tuple[int, int]]) -> None:
+    best = BestWeights("accuracy", None)
+    see_all(best, [(accuracy / 5, loss / 5) for accuracy, loss in epochs])
+    scores = [(accuracy, -loss) for accuracy, loss in epochs]
+    assert best.epoch == scores.index(max(scores)) + 1
+    assert best.weights == [best.epoch]
+
+
+def test_without_validation_the_last_epoch_is_kept() -> None:
+    best = BestWeights("accuracy", 1)
+    for epoch, loss in enumerate((1.0, 2.0, 3.0), 1):
+        assert best.see(epoch, {"loss": loss, "accuracy": 1 / loss}, [epoch])
+        assert not best.should_stop
+    assert best.weights == [3]
+
+
+def test_patience_counts_epochs_since_the_best() -> None:
+    best = BestWeights("accuracy", 2)
+    stops = []
+    for epoch, accuracy in enumerate((0.5, 0.4, 0.6, 0.5, 0.6), 1):
+        best.see(epoch, {"loss": 1.0, "accuracy": 1.0, "val_loss": 1.0, "val_accuracy": accuracy}, [])
+        stops.append(best.should_stop)
+    assert stops == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["loss", "val_loss"])
+def test_a_loss_that_is_no_number_ends_the_training(name: str, value: float) -> None:
+    metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, name: value}
+    with pytest.raises(
+        DivergedError, match=rf"the training diverged: {name} is {value} after epoch 4; a smaller --lrate"
+    ):
+        BestWeights("accuracy", None).see(4, metrics, [])
+
+
+def test_validation_does_not_count_as_training_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 12.0, 15.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    watch = Stopwatch()
+    watch.start()
+    watch.end_training()
+    assert watch.read(100) == {"seconds": 5.0, "images_per_second": 50.0}
+
+
+def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {
+        "loss": 0.5,
+        "accuracy": 0.75,
+        "val_loss": 0.25,
+        "val_accuracy": 1.0,
+        "images_per_second": 1234,
+        "seconds": 2,
+    }
+    with display(10) as shown:
+        shown.advance(1, 5)
+        shown.advance(1, 10)
+        shown.end_epoch(epoch_line(1, 2, metrics, is_best=True))
+    assert capsys.readouterr().err == (
+        "epoch 1/2: loss 0.5000, accuracy 0.7500, validation loss 0.2500, accuracy 1.0000, "
+        "1,234 images/s, 2.0 s, best so far\n"
+    )
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with display(10) as shown:
+        shown.advance(1, 10)
+        shown.end_epoch("the line")
+    printed = capsys.readouterr().err
+    assert "the line" in printed
+    assert "10/10" in printed or "next epoch" in printed

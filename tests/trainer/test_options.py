@@ -1,0 +1,158 @@
+"""The trainer's command line and its YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etl.errors import ConfigError
+from trainer.config import TrainConfig
+from trainer.options import parse, parser
+
+BASE = ["--data_dir", "data", "--output_dir", "out"]
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "train.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_flags_become_a_configuration() -> None:
+    command = parse(
+        [
+            *BASE,
+            *(
+                "--variant",
+                "pixel",
+                "--model",
+                "cnn",
+                "--image_size",
+                "96x128",
+                "--num_epochs",
+                "2",
+                "--batch_size",
+                "8",
+            ),
+            *(
+                "--resize",
+                "crop",
+                "--random_crop",
+                "--seed",
+                "1",
+                "--lrate",
+                "1e-2",
+                "--lrate_decay",
+                "none",
+                "--monitor",
+                "loss",
+                "--patience",
+                "4",
+            ),
+            *("--l1", "0.1", "--l2", "0.2", "--num_hidden", "16", "--dropout", "0.3", "--overwrite"),
+        ]
+    )
+    assert command.overwrite
+    assert command.config == TrainConfig(
+        data_dir="data",
+        output_dir="out",
+        model="cnn",
+        variant="pixel",
+        image_size=(96, 128),
+        resize="crop",
+        random_crop=True,
+        num_epochs=2,
+        batch_size=8,
+        lrate=0.01,
+        lrate_decay="none",
+        monitor="loss",
+        patience=4,
+        seed=1,
+        hyperparameters={"l1": 0.1, "l2": 0.2, "num_hidden": 16, "dropout": 0.3},
+    )
+
+
+def test_two_flags_are_enough() -> None:
+    command = parse(BASE)
+    assert command.config == TrainConfig(data_dir="data", output_dir="out")
+    assert not command.overwrite
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--num_epochs", "abc"], "--num_epochs: got 'abc', expected a whole number"),
+        (["--num_epochs", "1.5"], "--num_epochs: got '1.5', expected a whole number"),
+        (["--batch_size", "-1"], "--batch_size: got -1, expected a whole number of images, 1 or more"),
+        (["--image_size", "abc"], "--image_size: got 'abc', expected whole pixels"),
+        (["--resize", "fit"], "--resize: got 'fit', expected one of '?pad'?, '?crop'?, '?stretch'?"),
+        (["--lrate", "fast"], "--lrate: got 'fast', expected a number"),
+        (["--model", "resnet"], "--model: got 'resnet', expected one of '?linear'?, '?cnn'?"),
+        (
+            ["--num_epoch", "3"],
+            "--num_epoch: got '--num_epoch', expected an option that exists; did you mean --num_epochs?",
+        ),
+        (["--model", "linear", "--dropout", "0.5"], "--dropout: got 0.5, expected a hyperparameter that linear takes"),
+        (["--config"], "--config: .*expected one argument"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse([*BASE, *flags])
+
+
+@pytest.mark.parametrize("missing", ["--data_dir", "--output_dir"])
+def test_both_folders_are_needed(missing: str) -> None:
+    flags = [f"{name}=x" for name in ("--data_dir", "--output_dir") if name != missing]
+    with pytest.raises(ConfigError, match=f"{missing}: got None, expected a value"):
+        parse(flags)
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "data_dir: there\noutput_dir: out\nmodel: linear\nlrate: 1e-3\nnum_epochs: 5\nl2: 0.5\n")
+    config = parse(["--config", path, "--data_dir", "here", "--num_epochs", "7"]).config
+    assert (config.data_dir, config.output_dir, config.num_epochs) == ("here", "out", 7)
+    assert (config.model, config.lrate, config.hyperparameters["l2"]) == ("linear", 0.001, 0.5)
+
+
+def test_the_file_takes_switches_sizes_and_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "overwrite: true\nimage_size: 64\npatience:\nresolved: {fingerprint: abc}\n")
+    command = parse([*BASE, "--config", path])
+    assert command.overwrite
+    assert command.config.image_size == (64, 64)
+    assert command.config.patience is None
+    assert not parse([*BASE, "--config", write(tmp_path, "overwrite: false\n")]).overwrite
+    assert parse([*BASE, "--config", write(tmp_path, "")]).config == parse(BASE).config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("num_epoch: 3", "--num_epoch: .*expected an option that exists; did you mean --num_epochs?"),
+        ("num_epochs: many", "--num_epochs: got 'many', expected a whole number"),
+        ("num_epochs: -2", "--num_epochs: got -2, expected a whole number of epochs, 1 or more"),
+        ("model: [linear, cnn]", r"--model: got \['linear', 'cnn'\], expected one value, not several"),
+        ("config: other.yaml", "--config: .*expected an option that exists"),
+        ("- 1\n- 2", "--config: .*expected a YAML file of flags and their values"),
+        ("1: 2", "--config: .*expected a YAML file of flags and their values"),
+        ("model: {", "--config: .*expected a YAML file"),
+    ],
+)
+def test_a_wrong_file_ends_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse([*BASE, "--config", write(tmp_path, text)])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = str(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="--config: .*none.yaml.*expected a YAML file that can be read; No such file"):
+        parse([*BASE, "--config", path])
+
+
+def test_help_tells_every_flag_and_default() -> None:
+    text = parser().format_help()
+    assert "linear 0.0001, cnn 0.005" in " ".join(text.split())
+    assert "passes over the training split (default: 10)" in " ".join(text.split())
+    for option in ("--num_hidden", "--dropout", "--l1", "--l2", "--patience", "--config"):
+        assert option in text

@@ -1,0 +1,154 @@
+"""The trainer's command line, from a data set to what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from etl import manifest
+from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
+from trainer import output
+from trainer.predict import Serve
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def test_everything_is_there_and_nothing_else(run_dir: Path) -> None:
+    assert sorted(path.name for path in run_dir.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
+    assert Image.open(run_dir / output.CURVES_NAME).format == "PNG"
+
+
+def test_history_has_a_value_for_each_epoch(run_dir: Path) -> None:
+    history = read(run_dir, output.HISTORY_NAME)
+    assert history["epoch"] == [1, 2]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"):
+        assert len(history[name]) == 2
+        assert all(value >= 0 for value in history[name])
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
+    run_dir: Path, serve: Serve, data_dir: Path, photo_files: dict[str, list[Path]]
+) -> None:
+    evaluation = read(run_dir, output.EVALUATION_NAME)
+    answers = serve([path.read_bytes() for path in photo_files["test"]])
+    labels = [CLASS_NAMES.index(path.parent.name) for path in photo_files["test"]]
+    confusion = np.zeros((3, 3), int)
+    np.add.at(confusion, (labels, answers["class_int"]), 1)
+    assert evaluation["confusion_matrix"] == confusion.tolist()
+    assert evaluation["accuracy"] == np.mean(answers["class_int"] == labels)
+    assert evaluation["split"] == "test"
+    assert evaluation["num_examples"] == NUM_EXAMPLES["test"]
+    assert {name: entry["num_examples"] for name, entry in evaluation["classes"].items()} == dict.fromkeys(
+        CLASS_NAMES, 3
+    )
+    assert evaluation["loss"] > 0
+    assert evaluation["fingerprint"] == manifest.load(data_dir).fingerprint
+
+
+def test_the_configuration_is_resolved_and_makes_the_same_model_again(
+    run_dir: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    from trainer import task
+
+    config = yaml.safe_load((run_dir / output.CONFIG_NAME).read_text(encoding="utf-8"))
+    assert config["model"] == "linear"
+    assert config["image_size"] == "20x30"
+    assert (config["seed"], config["num_epochs"], config["batch_size"], config["lrate"]) == (1, 2, 8, 0.001)
+    assert (config["l1"], config["l2"]) == (0.0, 0.0)
+    resolved = config["resolved"]
+    assert resolved["fingerprint"] == manifest.load(data_dir).fingerprint
+    assert resolved["class_names"] == list(CLASS_NAMES)
+    assert resolved["num_examples"] == NUM_EXAMPLES
+    assert resolved["resize"] == "crop"
+    assert {"petalstream", "tensorflow", "keras"} <= set(resolved["software"])
+
+    again = tmp_path / "again"
+    assert task.main(["--config", str(run_dir / output.CONFIG_NAME), "--output_dir", str(again)]) == 0
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert read(again, output.HISTORY_NAME)[name] == read(run_dir, output.HISTORY_NAME)[name]
+    assert read(again, output.EVALUATION_NAME) == read(run_dir, output.EVALUATION_NAME)
+
+
+def test_without_the_splits_for_it_nothing_is_chosen_or_evaluated(
+    train: Train, without_splits: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    assert train(folder, data_dir=without_splits("validation", "test")) == 0
+    printed = capsys.readouterr()
+    assert "no validation split: the last epoch's model is kept" in printed.err
+    assert "no test split: not evaluated, there will be no evaluation.json" in printed.err
+    assert "no such split: not evaluated" in printed.out
+    assert set(read(folder, output.HISTORY_NAME)) == {"epoch", "loss", "accuracy", "seconds", "images_per_second"}
+    assert not (folder / output.EVALUATION_NAME).exists()
+    description = json.loads((folder / "model" / "assets.extra" / "petalstream.json").read_text(encoding="utf-8"))
+    assert description["best_epoch"] == 2
+
+
+def test_a_model_is_replaced_only_when_asked(
+    run_dir: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(run_dir, folder)
+    assert train(folder, "--num_epochs", "3") == 2
+    assert "error: --output_dir: got" in capsys.readouterr().err
+    assert read(folder, output.HISTORY_NAME) == read(run_dir, output.HISTORY_NAME)
+    assert train(folder, "--num_epochs", "3", "--overwrite") == 0
+    assert read(folder, output.HISTORY_NAME)["epoch"] == [1, 2, 3]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
+
+
+def test_training_that_diverges_fails_and_leaves_no_model(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, "--lrate", "1e38", "--lrate_decay", "none", "--l2", "1e30") == 1
+    assert "error: the training diverged: loss is" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_closing_tables_say_what_was_done(run: Run) -> None:
+    assert "epoch 1/2: loss" in run.err
+    assert "epoch 2/2: loss" in run.err
+    for text in ("linear, 5,403 parameters", "36 train, 12 validation, 9 test", "2 of 2", *CLASS_NAMES):
+        assert text in run.out
+    for name in (output.MODEL_NAME, *output.FILES):
+        assert str(run.folder / name) in run.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--num_epochs", "abc"], "--num_epochs: got 'abc', expected a whole number"),
+        (["--model", "resnet"], "--model: got 'resnet', expected one of"),
+        (["--variant", "embedding"], "--variant: got 'embedding', expected one of jpeg, pixel"),
+        (["--variant", "jpeg"], "--image_size: got None, expected a size"),
+        (["--resize", "pad"], "--resize: got 'pad', expected no other way of resizing"),
+        (["--data_dir", "nowhere"], "--data_dir: got 'nowhere', expected the folder of a data set"),
+    ],
+)
+def test_the_operators_mistakes_end_with_one_line_and_code_2(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    assert train(tmp_path / "out", *flags) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"error: {message}")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_training_split_there_is_nothing_to_do(
+    train: Train, without_splits: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "out", data_dir=without_splits("train")) == 2
+    assert "error: split: got 'train', expected" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""Training in the process: seeds, the best epoch, patience, the learning rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etl import manifest
+from etl.errors import ConfigError
+from trainer.config import TrainConfig
+from trainer.data import Data, resolve
+from trainer.training import Trained, make_model, train
+
+LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def prepare(data_dir: Path, **fields: Any) -> tuple[TrainConfig, Data]:
+    given = {"variant": "pixel", "model": "linear", "num_epochs": 2, "batch_size": 8, "seed": 1, **fields}
+    config = TrainConfig(data_dir=str(data_dir), output_dir="unused", **given)
+    return config, resolve(config, manifest.load(data_dir))
+
+
+def weights(trained: Trained) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in trained.model.get_weights()])
+
+
+def test_the_seed_decides_every_bit(data_dir: Path) -> None:
+    # With a layer that flips and one that drops features.
+    fields = {"model": "cnn", "hyperparameters": {"dropout": 0.5}}
+    one, other = (train(*prepare(data_dir, **fields)) for _ in range(2))
+    np.testing.assert_array_equal(weights(one), weights(other))
+    for name in LEARNT:
+        assert one.history[name] == other.history[name]
+    assert (weights(one) != weights(train(*prepare(data_dir, **fields, seed=2)))).any()
+
+
+def test_the_best_epoch_is_kept_not_the_last(data_dir: Path) -> None:
+    # A rate so large that the epochs differ widely.
+    config, data = prepare(data_dir, num_epochs=6, lrate=0.5, lrate_decay="none", seed=3)
+    trained = train(config, data)
+    history = trained.history
+    scores = list(zip(history["val_accuracy"], [-loss for loss in history["val_loss"]], strict=True))
+    assert trained.best_epoch == scores.index(max(scores)) + 1
+    kept = trained.model.evaluate(data.load("validation", config), verbose=0, return_dict=True)
+    assert kept["accuracy"] == pytest.approx(history["val_accuracy"][trained.best_epoch - 1])
+    assert kept["loss"] == pytest.approx(history["val_loss"][trained.best_epoch - 1], rel=1e-5)
+    # Else this would hold of any epoch.
+    assert len(set(history["val_accuracy"])) > 1
+
+
+def test_training_stops_when_patience_is_over(data_dir: Path) -> None:
+    # A rate that changes no weight, so that no epoch is better than the first.
+    trained = train(*prepare(data_dir, num_epochs=5, patience=2, lrate=1e-30))
+    assert trained.history["epoch"] == [1, 2, 3]
+    assert trained.best_epoch == 1
+
+
+def test_a_linear_model_learns_the_colours(data_dir: Path) -> None:
+    trained = train(*prepare(data_dir, num_epochs=8, lrate=0.002))
+    assert trained.history["val_accuracy"][trained.best_epoch - 1] == 1.0
+
+
+@pytest.mark.parametrize(("decay", "last"), [("cosine", 0.0), ("none", 0.004)])
+def test_the_learning_rate_falls_to_nothing_or_stays(data_dir: Path, decay: str, last: float) -> None:
+    config, data = prepare(data_dir, lrate=0.004, lrate_decay=decay)
+    optimizer = make_model(config, data).optimizer
+    assert np.asarray(optimizer.learning_rate) == pytest.approx(0.004)
+    # 36 examples in batches of 8, twice.
+    optimizer.iterations.assign(10)
+    assert np.asarray(optimizer.learning_rate) == pytest.approx(last, abs=1e-9)
+
+
+def test_another_backend_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(ConfigError, match="KERAS_BACKEND: got 'jax', expected tensorflow"):
+        train(*prepare(data_dir))
+
+
+def test_a_data_set_on_another_file_system_is_read_through_tensorflow(data_dir: Path) -> None:
+    from trainer.data import load_manifest
+
+    assert load_manifest(f"file://{data_dir}") == manifest.load(data_dir)

@@ -1,0 +1,180 @@
+"""What happens between epochs: keeping the best weights, stopping, and showing how it goes.
+
+Plain classes with no Keras in them, driven by `training`: whatever runs the steps can drive them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from etl.errors import PetalstreamError
+
+
+class DivergedError(PetalstreamError):
+    """The loss is no longer a number, so nothing that follows could be used."""
+
+
+class BestWeights:
+    """Keeps the weights of the best epoch, and says when it is time to stop.
+
+    Of epochs equal by the monitored metric the one with the lower loss counts as better, then the earlier one: on a
+    small validation split many epochs share an accuracy. Without validation metrics every epoch counts as better than
+    the one before, so that the last one is kept: the training loss says nothing about which model to trust.
+
+    Args:
+        monitor: `accuracy` or `loss`, of the validation split.
+        patience: Epochs without a better one after which `should_stop` holds; None for never.
+    """
+
+    def __init__(self, monitor: str, patience: int | None) -> None:
+        self.monitor, self.patience = monitor, patience
+        self.epoch = 0
+        self.weights: list[Any] = []
+        self.should_stop = False
+        self._best: tuple[float, ...] | None = None
+
+    def see(self, epoch: int, metrics: Mapping[str, float], weights: list[Any]) -> bool:
+        """Takes note of an epoch's end.
+
+        Args:
+            epoch: Counted from 1.
+            metrics: `loss` and `accuracy`, and with a validation split `val_loss` and `val_accuracy`.
+            weights: The model's, as arrays.
+
+        Returns:
+            Whether this is the best epoch so far.
+
+        Raises:
+            DivergedError: a loss is infinite or no number.
+        """
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(metrics.get(name, 0.0)):
+                raise DivergedError(
+                    f"the training diverged: {name} is {metrics[name]} after epoch {epoch}; a smaller --lrate may help"
+                )
+        better = True
+        if "val_loss" in metrics:
+            score: tuple[float, ...] = (-metrics["val_loss"],)
+            if self.monitor == "accuracy":
+                score = (metrics["val_accuracy"], *score)
+            better = self._best is None or score > self._best
+            if better:
+                self._best = score
+        if better:
+            self.epoch, self.weights = epoch, weights
+        self.should_stop = self.patience is not None and epoch - self.epoch >= self.patience
+        return better
+
+
+class Stopwatch:
+    """Measures an epoch: its seconds, and the images a second of its training part, without validation."""
+
+    def __init__(self) -> None:
+        self._started = self._trained = 0.0
+
+    def start(self) -> None:
+        """Starts an epoch."""
+        self._started, self._trained = time.monotonic(), 0.0
+
+    def end_training(self) -> None:
+        """Ends the training part; the first call counts."""
+        self._trained = self._trained or time.monotonic()
+
+    def read(self, num_images: int) -> dict[str, float]:
+        """Ends the epoch.
+
+        Args:
+            num_images: Trained on in it.
+
+        Returns:
+            `seconds` of the whole epoch and `images_per_second`.
+        """
+        self.end_training()
+        return {
+            "seconds": time.monotonic() - self._started,
+            "images_per_second": num_images / max(1e-6, self._trained - self._started),
+        }
+
+
+class Display(Protocol):
+    """Shows how the training goes."""
+
+    def advance(self, epoch: int, num_images: int) -> None:
+        """Takes note that so many images of an epoch have been trained on."""
+
+    def end_epoch(self, line: str) -> None:
+        """Shows a whole epoch's line."""
+
+
+@contextmanager
+def display(num_images: int) -> Iterator[Display]:
+    """Gives a bar with images a second on a terminal, plain lines elsewhere; both on standard error.
+
+    Args:
+        num_images: In one epoch.
+    """
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(progress, num_images)
+
+
+class _Bar:
+    """One rich task that starts anew with each epoch."""
+
+    def __init__(self, progress: Any, num_images: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=num_images, rate="")
+        self._started = time.monotonic()
+
+    def advance(self, epoch: int, num_images: int) -> None:
+        rate = f"{num_images / max(1e-3, time.monotonic() - self._started):,.0f} images/s"
+        self._progress.update(self._task, description=f"epoch {epoch}", completed=num_images, rate=rate)
+
+    def end_epoch(self, line: str) -> None:
+        self._progress.console.print(line, highlight=False, soft_wrap=True)
+        self._progress.reset(self._task, description="next epoch", rate="")
+        self._started = time.monotonic()
+
+
+class _Lines:
+    """One line an epoch."""
+
+    def advance(self, epoch: int, num_images: int) -> None:
+        pass
+
+    def end_epoch(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_best: bool) -> str:
+    """Returns what is shown of an epoch.
+
+    Args:
+        epoch: Counted from 1.
+        num_epochs: In all.
+        metrics: As in the history.
+        is_best: Whether it is the best so far.
+    """
+    parts = [f"loss {metrics['loss']:.4f}", f"accuracy {metrics['accuracy']:.4f}"]
+    if "val_loss" in metrics:
+        parts += [f"validation loss {metrics['val_loss']:.4f}", f"accuracy {metrics['val_accuracy']:.4f}"]
+    parts += [f"{metrics['images_per_second']:,.0f} images/s", f"{metrics['seconds']:.1f} s"]
+    best = ", best so far" if is_best and "val_loss" in metrics else ""
+    return f"epoch {epoch}/{num_epochs}: {', '.join(parts)}{best}"

@@ -1,0 +1,71 @@
+"""What the trainer prints at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from etl.cli import console as open_console
+from trainer import output
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
+    from trainer.data import Data
+    from trainer.training import Trained
+
+
+def print_summary(
+    config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None, seconds: float
+) -> None:
+    """Prints the closing tables: what was done and how well, and where it lies."""
+    console = open_console()
+    done = Table("training", "", show_header=False)
+    for name, value in _facts(config, data, trained, evaluation, seconds).items():
+        done.add_row(name, Text(value))
+    console.print(done)
+    if evaluation is not None:
+        console.print(_classes_table(evaluation))
+    for name in (output.MODEL_NAME, *output.FILES):
+        path = Path(config.output_dir, name)
+        if path.exists():
+            console.print(Text(str(path)), soft_wrap=True)
+
+
+def _facts(
+    config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None, seconds: float
+) -> dict[str, str]:
+    history, best = trained.history, trained.best_epoch - 1
+    # The first epoch builds the graph, which says nothing of how fast the rest is.
+    rate = median(history["images_per_second"][1:] or history["images_per_second"])
+    facts = {
+        "model": f"{config.model}, {trained.model.count_params():,} parameters",
+        "data": f"{data.dataset}, {data.variant}, {data.image_size[0]}x{data.image_size[1]}: "
+        + ", ".join(f"{count:,} {name}" for name, count in data.num_examples.items()),
+        "epochs": f"{len(history['epoch'])} of {config.num_epochs}, kept: {trained.best_epoch}",
+        "speed": f"{rate:,.0f} images/s in training, {seconds:.0f} s in all",
+        "training": f"accuracy {history['accuracy'][best]:.4f}, loss {history['loss'][best]:.4f}",
+        "validation": "no such split",
+        "test": "no such split: not evaluated",
+    }
+    if "val_loss" in history:
+        facts["validation"] = f"accuracy {history['val_accuracy'][best]:.4f}, loss {history['val_loss'][best]:.4f}"
+    if evaluation is not None:
+        facts["test"] = f"accuracy {evaluation['accuracy']:.4f}, loss {evaluation['loss']:.4f}"
+    return facts
+
+
+def _classes_table(evaluation: Mapping[str, Any]) -> Table:
+    """Returns a table of how each class fares on the test split."""
+    table = Table("class", "test examples", "precision", "recall", "F1")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, scores in evaluation["classes"].items():
+        shares = (scores[measure] for measure in ("precision", "recall", "f1"))
+        cells = ["-" if share is None else f"{share:.3f}" for share in shares]
+        table.add_row(Text(name), f"{scores['num_examples']:,}", *cells)
+    return table

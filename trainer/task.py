@@ -1,0 +1,145 @@
+"""`python -m trainer.task`: a data set in, a trained, evaluated and exported model out."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import etl
+from etl.cli import load_tensorflow
+from etl.errors import EXIT_OK, run_main
+from trainer import output
+from trainer.options import RESOLVED, parse
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
+    from trainer.data import Data
+    from trainer.training import Trained
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns its exit code."""
+    command = parse(sys.argv[1:] if argv is None else argv)
+    run(command.config, overwrite=command.overwrite)
+    return EXIT_OK
+
+
+def run(config: TrainConfig, *, overwrite: bool = False) -> dict[str, Any] | None:
+    """Trains, evaluates, exports, and says so.
+
+    Args:
+        config: What to train, on what.
+        overwrite: Whether a model in the output folder may be replaced, once the new one is done.
+
+    Returns:
+        The evaluation on the test split, None where there is no such split.
+
+    Raises:
+        ConfigError: configuration, data set and output folder don't go together; before TensorFlow is loaded.
+        DatasetError: there is no complete data set.
+        DivergedError: the loss became infinite or no number.
+    """
+    from trainer.data import load_manifest, resolve
+
+    data = resolve(config, load_manifest(config.data_dir))
+    output.prepare(config.output_dir, overwrite=overwrite)
+    _say_missing(data)
+    load_tensorflow()
+    from trainer.report import print_summary
+    from trainer.training import train
+
+    started = time.monotonic()
+    trained = train(config, data)
+    evaluation = _evaluate(config, data, trained)
+    with output.publishing(config.output_dir) as folder:
+        _write(folder, config, data, trained, evaluation)
+    print_summary(config, data, trained, evaluation, time.monotonic() - started)
+    return evaluation
+
+
+def _say_missing(data: Data) -> None:
+    if "validation" not in data.num_examples:
+        print("no validation split: the last epoch's model is kept, --patience does nothing", file=sys.stderr)
+    if "test" not in data.num_examples:
+        print(f"no test split: not evaluated, there will be no {output.EVALUATION_NAME}", file=sys.stderr)
+
+
+def _evaluate(config: TrainConfig, data: Data, trained: Trained) -> dict[str, Any] | None:
+    """Evaluates the kept model on the test split, on no other."""
+    from trainer.evaluate import evaluate
+
+    if "test" not in data.num_examples:
+        return None
+    scores = evaluate(trained.model, data.load("test", config), data.class_names)
+    return {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
+
+
+def _write(
+    folder: Path, config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None
+) -> None:
+    """Writes all that a run leaves into one folder."""
+    from trainer.curves import draw_curves
+    from trainer.export import export_model
+
+    resolved = describe(config, data)
+    (folder / output.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
+    _write_json(folder / output.HISTORY_NAME, trained.history)
+    title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
+    draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME)
+    if evaluation is not None:
+        _write_json(folder / output.EVALUATION_NAME, evaluation)
+    facts = {"model": config.model, "best_epoch": trained.best_epoch, "software": resolved[RESOLVED]["software"]}
+    export_model(trained.model, data, folder / output.MODEL_NAME, facts)
+
+
+def describe(config: TrainConfig, data: Data) -> dict[str, Any]:
+    """Returns the resolved configuration: every flag, and under `resolved` what no flag sets.
+
+    Written as YAML it can be given to `--config`, which reads over the latter.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    height, width = data.image_size
+    return {
+        **config.to_dict(),
+        "variant": data.variant,
+        "image_size": f"{height}x{width}",
+        RESOLVED: {
+            "dataset": data.dataset,
+            "fingerprint": data.fingerprint,
+            "class_names": list(data.class_names),
+            "num_examples": dict(data.num_examples),
+            "resize": data.resize,
+            "software": {
+                "petalstream": etl.__version__,
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+            },
+            "machine": {"architecture": platform.machine(), "num_cpus": os.cpu_count()},
+        },
+    }
+
+
+def to_yaml(content: Mapping[str, Any]) -> str:
+    """Formats as YAML, in the order given."""
+    import yaml
+
+    return str(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(dict(content), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))
