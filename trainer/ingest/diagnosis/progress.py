@@ -1,0 +1,35 @@
+"""Shows which measurement is being made: a bar on a terminal, a line each elsewhere; both on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Called with what is being measured now.
+Say = Callable[[str], None]
+
+
+@contextmanager
+def display(total: int) -> Iterator[Say]:
+    """Gives a function to call as each of `total` measurements begins."""
+    if not sys.stderr.isatty():
+        yield lambda title: print(f"measuring {title}", file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=total, completed=-1)
+
+        def say(title: str) -> None:
+            progress.update(task, description=f"measuring {title}", advance=1)
+
+        yield say

@@ -1,0 +1,145 @@
+"""What the doctor prints: tables and sentences for people, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from etl.cli import console as open_console
+from trainer.ingest.diagnosis.accelerators import Accelerator
+from trainer.ingest.diagnosis.advice import Advice, advise
+from trainer.ingest.diagnosis.findings import STAGES, Findings
+from trainer.ingest.diagnosis.verdict import judge
+from trainer.ingest.diagnosis.wording import bytes_text, rate_text, share_text, size_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from trainer.ingest.diagnosis.rates import Rate
+
+
+def print_json(findings: Findings, accelerators: Sequence[Accelerator], chosen: Accelerator | None, plot: str) -> None:
+    """Prints everything as one JSON object.
+
+    Args:
+        findings: What was measured.
+        accelerators: For which to say how many hosts they need.
+        chosen: The one that the operator named.
+        plot: Where the picture is.
+    """
+    print(json.dumps(to_dict(findings, accelerators, chosen, plot), indent=1))
+
+
+def to_dict(
+    findings: Findings, accelerators: Sequence[Accelerator], chosen: Accelerator | None, plot: str
+) -> dict[str, Any]:
+    """Returns what `print_json` prints."""
+    return {
+        **findings.to_dict(),
+        "verdict": judge(findings),
+        "advice": [{"change": advice.change, "why": advice.why} for advice in advise(findings, chosen)],
+        "accelerators": [
+            {
+                "name": accelerator.name,
+                "images_per_second": accelerator.images_per_second,
+                "hosts": findings.hosts(accelerator),
+                "source": accelerator.source,
+            }
+            for accelerator in accelerators
+        ],
+        "plot": plot,
+    }
+
+
+def print_tables(
+    findings: Findings, accelerators: Sequence[Accelerator], chosen: Accelerator | None, plot: str
+) -> None:
+    """Prints tables, the verdict and the advice; arguments as for `print_json`."""
+    from rich.text import Text
+
+    console = open_console()
+    console.print(Text(_describe(findings)), soft_wrap=True)
+    console.print(_rates_table(findings))
+    for sentence in judge(findings):
+        console.print(Text(f"- {sentence}"))
+    console.print(_accelerators_table(findings, accelerators))
+    advice = advise(findings, chosen)
+    console.print(_advice_table(advice) if advice else Text(_nothing(findings, chosen)))
+    console.print(Text(plot), soft_wrap=True)
+
+
+def _nothing(findings: Findings, chosen: Accelerator | None) -> str:
+    """Says why there is no advice."""
+    if chosen is not None and findings.hosts(chosen) == 1:
+        return f"Nothing to change: one such host feeds one {chosen.name}."
+    if findings.training is not None and findings.binds == "step":
+        return f"Nothing to change: {findings.training.model} hardly waits for its input."
+    return "Nothing to change: none of the settings would make it noticeably faster."
+
+
+def _describe(findings: Findings) -> str:
+    data, machine = findings.data, findings.machine
+    others = [name for name in data.variants if name != data.variant]
+    size = f" at {size_text(data.image_size)}" if data.image_size else ""
+    parts = [
+        f"{data.dataset}: {data.variant}/{data.split}{size}",
+        f"{data.num_examples:,} examples in {data.num_shards} shard{'s' if data.num_shards > 1 else ''}",
+        bytes_text(data.num_bytes),
+        f"batches of {data.batch_size}",
+        ("in training, random windows" if data.is_windowed else "in training")
+        if data.is_training
+        else "not in training",
+        f"{machine.num_threads} of {machine.num_cores} cores",
+        f"model on {machine.device}",
+    ]
+    note = f" (--variant takes {', '.join(others)} too)" if others else ""
+    return ", ".join(parts) + note
+
+
+def _rates_table(findings: Findings) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("stage", "images/s", "slowest - fastest", "of the host's work", "")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for name in STAGES:
+        if name in findings.stages:
+            share = share_text(findings.host_shares[name]) if name in findings.host_shares else ""
+            note = "binds" if name == findings.binds else ""
+            table.add_row(name, *_cells(findings.stages[name]), share, note, style="bold" if note else "")
+        elif name in findings.notes:
+            table.add_row(name, "-", "", "", Text(findings.notes[name]))
+    table.add_section()
+    table.add_row("whole pipeline", *_cells(findings.pipeline), "", "read, shuffle, parse, decode, batch, prefetch")
+    table.add_section()
+    if findings.bare_decode is not None:
+        table.add_row("limit: bare decode", *_cells(findings.bare_decode), "", "whole JPEGs from memory, nothing kept")
+    table.add_row("limit: bare copy", *_cells(findings.bare_copy), "", "the shards' bytes, read and copied")
+    return table
+
+
+def _cells(rate: Rate) -> tuple[str, str]:
+    return rate_text(rate.median), f"{rate_text(rate.slowest)} - {rate_text(rate.fastest)}"
+
+
+def _accelerators_table(findings: Findings, accelerators: Sequence[Accelerator]) -> Table:
+    from rich.table import Table
+
+    table = Table("to feed one", "images/s", "such hosts", "figure from (ResNet-50 training)")
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for accelerator in accelerators:
+        hosts = f"{findings.hosts(accelerator):,}"
+        table.add_row(accelerator.name, rate_text(accelerator.images_per_second), hosts, accelerator.source)
+    return table
+
+
+def _advice_table(advice: Sequence[Advice]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("to change", "because")
+    for one in advice:
+        table.add_row(Text(one.change), Text(one.why))
+    return table

@@ -1,0 +1,108 @@
+"""A model's training step, alone on one batch and in a loop that takes its input from the pipeline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from etl.errors import ConfigError
+from trainer import models
+from trainer.ingest.diagnosis.findings import Training
+from trainer.ingest.diagnosis.timing import time_rate
+
+if TYPE_CHECKING:
+    from trainer.ingest.plan import Plan
+
+# Steps of the loop that don't count: buffers fill, and code is compiled.
+_NUM_WARM = 3
+_MIN_STEPS = 8
+# The loop's time, in those of a stage: a step is long, and waiting may come in bursts.
+_LOOP_FACTOR = 3
+
+
+def check_model(name: str, plan: Plan) -> dict[str, Any]:
+    """Returns what `trainer.models.build` needs for a model on this data; loads no Keras.
+
+    Raises:
+        ConfigError: no such model, or the data has not what it takes.
+    """
+    known = {"image_size": plan.size, "num_classes": len(plan.manifest.class_names) or None}
+    required = {option: known.get(option) for option in models.find(name).required}
+    for option, value in required.items():
+        if value is None:
+            takes = f"one that can be built without {option}"
+            raise ConfigError("--model", name, takes, f"the variant {plan.variant.name} does not tell it")
+    return required
+
+
+def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: float) -> Training:
+    """Builds a model and trains it for some steps.
+
+    Args:
+        name: Of `trainer.models.MODELS`.
+        required: As `check_model` returned it.
+        batches: Without end: images or embeddings, and labels.
+        seconds: To measure the step alone; the loop goes on for three times as long, and has eight steps at least.
+
+    Raises:
+        ConfigError: the model can't be built on this machine.
+    """
+    first = next(batches)
+    step = make_step(name, required, first)
+    batch_size = int(first[0].shape[0])
+
+    def repeat() -> int:
+        step(first)
+        return batch_size
+
+    alone = time_rate(repeat, seconds)
+    waits, steps = follow(step, batches, seconds * _LOOP_FACTOR)
+    return Training(name, alone, waits, steps, batch_size)
+
+
+def make_step(name: str, required: dict[str, Any], batch: Any) -> Callable[[Any], float]:
+    """Builds and compiles a model, and returns its training step as `Model.fit` runs it; it returns the loss."""
+    import keras
+    import tensorflow as tf
+
+    model = models.build(name, **required)
+    model.compile(keras.optimizers.Adam(), keras.losses.SparseCategoricalCrossentropy())
+    # Makes the optimizer's and the metrics' variables.
+    model.train_on_batch(*batch)
+    compiled = tf.function(model.train_step, jit_compile=model.jit_compile, reduce_retracing=True)
+    # The loss is fetched: its arrival says that the device is done.
+    return lambda data: float(compiled(data)["loss"])
+
+
+def follow(
+    step: Callable[[Any], Any],
+    batches: Iterator[Any],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Runs training steps, and notes how long each waits for its input and how long it then takes.
+
+    Args:
+        step: Trains on one batch, and waits for its end.
+        batches: Without end.
+        seconds: How long to go on; eight steps at least count, the first three never.
+        clock: Returns seconds.
+
+    Returns:
+        Seconds of waiting before each step, and seconds of each step.
+    """
+    waits: list[float] = []
+    steps: list[float] = []
+    for _ in range(_NUM_WARM):
+        step(next(batches))
+    began = now = clock()
+    while len(steps) < _MIN_STEPS or now < began + seconds:
+        asked = now
+        batch = next(batches)
+        got = clock()
+        step(batch)
+        now = clock()
+        waits.append(got - asked)
+        steps.append(now - got)
+    return tuple(waits), tuple(steps)
