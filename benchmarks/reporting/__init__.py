@@ -1,0 +1,1 @@
+"""From pytest-benchmark's results to a page and its pictures."""
