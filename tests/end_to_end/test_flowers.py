@@ -33,7 +33,8 @@ for name in ("etl", "trainer"):
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 for path in sys.argv[2:]:
     answer = serve(image_bytes=tf.constant([open(path, "rb").read()]))
-    print(json.dumps([answer["class_str"].numpy()[0].decode(), int(answer["class_int"][0]), float(answer["probability"][0])]))
+    name, number, probability = (answer[key].numpy()[0] for key in ("class_str", "class_int", "probability"))
+    print(json.dumps([name.decode(), int(number), float(probability)]))
 """
 
 
