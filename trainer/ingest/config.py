@@ -48,7 +48,7 @@ class IngestConfig:
         start_step: Batches of the first epoch to leave out, for an exact restart: their records are read, not decoded.
         shuffle_files: Permute the shards each epoch; None for `training`.
         shuffle_buffer: Records to draw the next one from, 0 for none; None for as many as a quarter of the memory
-            budget holds in training, and none otherwise.
+            budget holds, up to 4,096, in training, and none otherwise.
         cycle_length: Shards from which records are taken by turns; None for 8 in training, and 1, which keeps the order
             on disk, otherwise.
         block_length: Records taken from a shard at its turn.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -86,38 +87,53 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     """Builds what `load_epochs` returns; looks at no shard."""
     import tensorflow as tf
 
+    config = plan.config
+    first, last = config.epoch, _MAX_EPOCH if num_epochs is None else config.epoch + num_epochs
     if plan.cache_path:
         tf.io.gfile.makedirs(os.path.dirname(plan.cache_path))
-    first = plan.config.epoch
-    epochs = tf.data.Dataset.range(first, _MAX_EPOCH if num_epochs is None else first + num_epochs)
-    batches = _copies(plan, epochs) if plan.is_frozen else _batches(plan, epochs, _skipper(plan))
-    if plan.config.prefetch:
-        batches = batches.prefetch(tf.data.AUTOTUNE if plan.config.autotune else plan.config.prefetch)
-    if num_epochs is None:
-        num_batches = tf.data.INFINITE_CARDINALITY
+    make = _repeater(plan) if plan.is_frozen else functools.partial(_batches, plan, order.cache_records(plan))
+    if config.start_step and first < last:
+        # A data set of its own for the epoch that is cut, so that in the others nothing has to be looked at.
+        batches = make(tf.data.Dataset.range(first, first + 1), config.start_step)
+        batches = batches.concatenate(make(tf.data.Dataset.range(first + 1, last), 0))
     else:
-        num_batches = max(0, num_epochs * plan.steps_per_epoch - plan.config.start_step)
+        batches = make(tf.data.Dataset.range(first, last), 0)
+    if config.prefetch:
+        batches = batches.prefetch(tf.data.AUTOTUNE if config.autotune else config.prefetch)
+    num_batches = tf.data.INFINITE_CARDINALITY
+    if num_epochs is not None:
+        num_batches = max(0, num_epochs * plan.steps_per_epoch - config.start_step)
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).with_options(_options(plan))
 
 
-def _batches(plan: Plan, epochs: tf.data.Dataset, skip: Callable[..., tf.data.Dataset]) -> tf.data.Dataset:
-    """Makes the batches of all `epochs`. Only reading and shuffling happen for each epoch apart: decoding runs on."""
+def _batches(plan: Plan, cached: tf.data.Dataset | None, epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+    """Makes the batches of all `epochs`, each from `start_step` on.
+
+    Only reading and shuffling happen for each epoch apart; parsing and decoding run on from one to the next.
+    """
     if not plan.is_batchwise:
-        return _assemble(plan, _examples(plan, epochs, skip))
-    config, cached = plan.config, order.cache_records(plan)
+        return _assemble(plan, _examples(plan, cached, epochs, start_step))
+    config, parse_size = plan.config, plan.parse_size
 
     def read(epoch: tf.Tensor) -> tf.data.Dataset:
-        records = skip(order.read_epoch(plan, epoch, cached), epoch, config.batch_size)
-        return records.batch(config.batch_size, drop_remainder=config.drop_remainder)
+        records = order.read_epoch(plan, epoch, cached).skip(start_step * config.batch_size)
+        return records.batch(parse_size, drop_remainder=config.drop_remainder and parse_size == config.batch_size)
 
-    return _map(plan, epochs.flat_map(_plain(read)), decode.batch_decoder(plan))
+    parsed = _map(plan, epochs.flat_map(_plain(read)), decode.batch_decoder(plan))
+    if parse_size == config.batch_size:
+        return parsed
+    full, rest = divmod(plan.num_records - start_step * config.batch_size, config.batch_size)
+    if config.drop_remainder or not rest:
+        return parsed.rebatch(config.batch_size, drop_remainder=config.drop_remainder)
+    # Rebatching knows no epochs, so it is told the sizes of one epoch's batches, which it then repeats.
+    return parsed.rebatch([config.batch_size] * full + [rest])
 
 
-def _examples(plan: Plan, epochs: tf.data.Dataset, skip: Callable[..., tf.data.Dataset]) -> tf.data.Dataset:
+def _examples(plan: Plan, cached: tf.data.Dataset | None, epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
     """Makes the decoded examples of all `epochs`, each filled up with padding to whole batches, or cut to them."""
     import tensorflow as tf
 
-    config, cached = plan.config, order.cache_records(plan)
+    config = plan.config
 
     def read(epoch: tf.Tensor) -> tf.data.Dataset:
         records = order.read_epoch(plan, epoch, cached)
@@ -126,7 +142,7 @@ def _examples(plan: Plan, epochs: tf.data.Dataset, skip: Callable[..., tf.data.D
             records = records.batch(config.batch_size, drop_remainder=True).unbatch()
         elif plan.num_padding:
             records = records.concatenate(tf.data.Dataset.from_tensors("").repeat(plan.num_padding))
-        records = skip(records, epoch, config.batch_size)
+        records = records.skip(start_step * config.batch_size)
         return tf.data.Dataset.zip((tf.data.Dataset.from_tensors(epoch).repeat(), records))
 
     records = epochs.flat_map(_plain(read))
@@ -149,30 +165,21 @@ def _assemble(plan: Plan, examples: tf.data.Dataset) -> tf.data.Dataset:
     return examples.batch(plan.config.batch_size, drop_remainder=True).map(_plain(strip))
 
 
-def _copies(plan: Plan, epochs: tf.data.Dataset) -> tf.data.Dataset:
-    """Caches epoch 0's examples or batches and gives them out for each of `epochs`."""
-    config, skip, first = plan.config, _skipper(plan), epochs.range(1)
-    if config.cache_of == "batches" or plan.is_batchwise:
-        cached = _batches(plan, first, _skip_nothing).cache(plan.cache_path)
-        return epochs.flat_map(_plain(lambda epoch: skip(cached, epoch, 1)))
-    cached = _examples(plan, first, _skip_nothing).cache(plan.cache_path)
-    return _assemble(plan, epochs.flat_map(_plain(lambda epoch: skip(cached, epoch, config.batch_size))))
-
-
-def _skipper(plan: Plan) -> Callable[..., tf.data.Dataset]:
-    """Returns the function that leaves out `start_step` batches' worth of elements of the first epoch."""
+def _repeater(plan: Plan) -> Callable[[tf.data.Dataset, int], tf.data.Dataset]:
+    """Caches epoch 0's examples or batches; returns what gives them out for each epoch, from a step on."""
     import tensorflow as tf
 
-    def skip(dataset: tf.data.Dataset, epoch: tf.Tensor, per_batch: int) -> tf.data.Dataset:
-        number = tf.constant(plan.config.start_step * per_batch, tf.int64)
-        return dataset.skip(tf.where(tf.equal(epoch, plan.config.epoch), number, 0))
+    config, epoch_0 = plan.config, tf.data.Dataset.range(1)
+    if config.cache_of == "batches" or plan.is_batchwise:
+        batches = _batches(plan, None, epoch_0, 0).cache(plan.cache_path)
+        return lambda epochs, start_step: epochs.flat_map(_plain(lambda _: batches.skip(start_step)))
+    examples = _examples(plan, None, epoch_0, 0).cache(plan.cache_path)
 
-    return skip if plan.config.start_step else _skip_nothing
+    def repeat(epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+        rest = epochs.flat_map(_plain(lambda _: examples.skip(start_step * config.batch_size)))
+        return _assemble(plan, rest)
 
-
-def _skip_nothing(dataset: tf.data.Dataset, epoch: tf.Tensor, per_batch: int) -> tf.data.Dataset:
-    del epoch, per_batch
-    return dataset
+    return repeat
 
 
 def _map(plan: Plan, dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

@@ -30,6 +30,8 @@ def batch_decoder(plan: Plan) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
     name, stored = _stored_feature(plan)
 
     def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if plan.config.drop_remainder:
+            serialised = serialised[: tf.size(serialised) // plan.config.batch_size * plan.config.batch_size]
         parsed = schema.parse_batch(serialised, {name: stored, "label_int": _LABEL})
         values = parsed[name]
         if plan.variant.image.encoding == "raw":

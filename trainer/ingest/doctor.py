@@ -164,7 +164,9 @@ def _examine(command: Command, variant: Variant) -> None:
             "python -m etl.inspect says which"
         ) from error
     _write(command.plot, chart.draw(findings))
-    shown = [command.accelerator] if command.accelerator else list(ACCELERATORS.values())
+    # Their figures are of images: on embeddings they say nothing.
+    known = list(ACCELERATORS.values()) if has_images else []
+    shown = [command.accelerator] if command.accelerator else known
     print_all = report.print_json if command.format == "json" else report.print_tables
     print_all(findings, shown, command.accelerator, command.plot)
 

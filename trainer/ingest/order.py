@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # place: through a buffer 224x224 pixels take 64 instead of 56 µs each.
 _REMOTE_READ_BYTES = 8 << 20
 _LOCAL_READ_BYTES = 1 << 20
-_LARGE_RECORD_BYTES = 32 << 10
 _NUM_SEEDS = 2**31 - 1
 # Any, but not TensorFlow's own 0, which it compares with a tensor.
 _GRAPH_SEED = 20_231
@@ -99,7 +98,7 @@ def _read_files(plan: Plan, epoch: tf.Tensor | None) -> tf.data.Dataset:
 def _read_buffer_bytes(plan: Plan) -> int:
     if plan.is_remote:
         return _REMOTE_READ_BYTES
-    is_direct = plan.variant.compression == "none" and plan.mean_record_bytes >= _LARGE_RECORD_BYTES
+    is_direct = plan.variant.compression == "none" and plan.has_large_records
     return 0 if is_direct else _LOCAL_READ_BYTES
 
 

@@ -21,8 +21,15 @@ _LOCAL_READS = 2
 _MAX_BATCH_PARSERS = 4
 # One that waits for its turn to hand over leaves its core to the other: 5 % more than with one.
 _DECODERS_PER_CORE = 2
+# Small records are parsed this many at once, and cut into batches afterwards: 512 embeddings take 30 % less time than
+# eight times 64.
+_PARSED_AT_ONCE = 512
+_LARGE_RECORD_BYTES = 32 << 10
 # The shuffle buffer's share of the memory budget; the rest is for what is parsed, decoded and prefetched.
 _SHUFFLE_SHARE = 1 / 4
+# What lies between two shuffled records has left the processor's caches: with 20,000 embeddings in the buffer reading
+# takes a tenth longer than with these. The order on disk is random already, and the shards are permuted.
+_MAX_SHUFFLE_BUFFER = 4096
 # What GZIP makes of photographs as float32, measured on 359 of them at their own size.
 _GZIP_FACTOR = 4
 _MB = 1_000_000
@@ -112,7 +119,7 @@ class Plan:
             return 0
         if wanted is None:
             budget = self.config.memory_budget_mb * _MB * _SHUFFLE_SHARE
-            wanted = max(self.config.batch_size, int(budget / self.mean_record_bytes))
+            wanted = max(self.config.batch_size, min(_MAX_SHUFFLE_BUFFER, int(budget / self.mean_record_bytes)))
         return min(wanted, self.num_records)
 
     @property
@@ -125,6 +132,17 @@ class Plan:
         if image.size is None:
             return stored * _GZIP_FACTOR
         return max(stored, 3 * math.prod(image.size) * _ITEM_BYTES[image.dtype])
+
+    @property
+    def has_large_records(self) -> bool:
+        """Whether a record fills a good part of a core's cache, so that it is best dealt with at once."""
+        return self.mean_record_bytes >= _LARGE_RECORD_BYTES
+
+    @property
+    def parse_size(self) -> int:
+        """Records parsed at once where whole batches are: one or more batches."""
+        num_batches = 1 if self.has_large_records else max(1, _PARSED_AT_ONCE // self.config.batch_size)
+        return num_batches * self.config.batch_size
 
     @property
     def cycle_length(self) -> int:

@@ -102,6 +102,24 @@ def test_the_batch_size_changes_neither_order_nor_windows(tiny: Path, variant: s
     assert_equal([tuple(np.concatenate(part) for part in zip(*small, strict=True))], large)  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("drop_remainder", [False, True])
+@pytest.mark.parametrize("number", [512, 530, 577])
+def test_small_records_are_parsed_many_at_once_and_cut_into_batches(
+    tmp_path: Path, number: int, drop_remainder: bool
+) -> None:
+    write_dataset(
+        tmp_path, variants=("embedding",), splits={"train": number}, class_names=[f"{index}" for index in range(number)]
+    )
+    fields: dict[str, Any] = {"batch_size": 64, "training": True, "drop_remainder": drop_remainder}
+    sizes = [64] * (number // 64) + ([] if drop_remainder or number % 64 == 0 else [number % 64])
+    found = epochs(tmp_path, "embedding", 2, **fields)
+    assert [len(part) for _, part in found] == sizes * 2
+    singly = {**fields, "whole_batches": False}
+    assert_equal(found, epochs(tmp_path, "embedding", 2, **singly))
+    assert_equal(epochs(tmp_path, "embedding", 2, **fields, start_step=3), found[3:])
+    assert len(set(labels(found[: len(sizes)]))) == sum(sizes)
+
+
 def test_epochs_and_seeds_have_orders_of_their_own(tiny: Path) -> None:
     orders = [
         tuple(labels(epoch(tiny, "embedding", training=True, seed=seed, epoch=number)))

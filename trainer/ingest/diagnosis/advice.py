@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.diagnosis.accelerators import Accelerator
 from trainer.ingest.diagnosis.findings import MAX_WAIT_SHARE, Alternative, Findings
-from trainer.ingest.diagnosis.wording import bytes_text, rate_text, seconds_text, size_text
+from trainer.ingest.diagnosis.wording import bytes_text, rate_text, seconds_text, share_text, size_text
 
 # Below this the measurements' own scatter could be all there is to gain.
 _MIN_GAIN = 1.2
@@ -23,6 +23,10 @@ _REMOTE_CYCLE = 16
 _CACHED_SHARE = 0.5
 _SLOW_FIRST_BATCH_SECONDS = 5.0
 _GOOD_FIRST_BATCH_SECONDS = 2.0
+# Waiting is uneven where so much of it falls on a tenth of the steps.
+_BURST_SHARE = 0.5
+# More batches than these take too much memory.
+_MAX_PREFETCH = 32
 _SMALL_BATCH, _FAIR_BATCH = 16, 32
 _MB = 1_000_000
 
@@ -184,16 +188,26 @@ def _store_bytes(findings: Findings) -> Iterator[Advice]:
 
 
 def _make_ahead(findings: Findings) -> Iterator[Advice]:
-    """Waiting although the input is the faster of the two: it comes in bursts. On a CPU the two share the cores."""
+    """Waiting in bursts although the input is the faster of the two: batches made ahead bridge them.
+
+    The longest burst is the beginning of an epoch, when nothing comes until the shuffle buffer is full.
+    """
     training = findings.training
-    if training is None or training.wait_share < MAX_WAIT_SHARE or not findings.machine.is_accelerated:
+    if training is None or training.wait_share < MAX_WAIT_SHARE or training.burst_share < _BURST_SHARE:
         return
-    if findings.pipeline.median >= _MIN_GAIN * training.alone.median:
-        yield Advice(
-            f"prefetch={max(1, findings.data.prefetch) * 4}",
-            f"the input gives {rate_text(findings.pipeline.median)} images/s and the model takes "
-            f"{rate_text(training.alone.median)}, yet it waits: more batches made ahead bridge the gaps",
-        )
+    if findings.pipeline.median < _MIN_GAIN * training.alone.median:
+        return
+    per_step = findings.medians["read"] * training.batch_size / training.alone.median
+    wanted = max(2 * findings.data.prefetch, math.ceil(findings.data.shuffle_buffer / per_step) + 1)
+    change = f"prefetch={min(wanted, _MAX_PREFETCH)}"
+    if wanted > _MAX_PREFETCH:
+        change += f", shuffle_buffer={max(training.batch_size, int(_MAX_PREFETCH * per_step))}"
+    yield Advice(
+        change,
+        f"{share_text(training.burst_share)} of the waiting falls on a tenth of the steps, though the input gives "
+        f"{rate_text(findings.pipeline.median)} images/s and the model takes {rate_text(training.alone.median)}: more "
+        "batches made ahead bridge the gaps",
+    )
 
 
 def _enlarge_batches(findings: Findings) -> Iterator[Advice]:

@@ -63,6 +63,7 @@ def examine(task: Examination, say: Say) -> Findings:
     """
     plan = plans.resolve(task.data_dir, task.split, task.config, task.variant)
     required = training.check_model(task.model, plan) if task.model else {}
+    training.check_backend()
     verify.check_shards(task.data_dir, plan.variant, plan.split, "size")
     # Before anything has read a shard.
     cached = machine.cached_share(plan.paths)
@@ -110,7 +111,7 @@ class _Measuring:
         self.time("parse", stages.parse_step(self.sample))
         decode, images = stages.decode_step(self.sample), stages.decode_sample(self.sample)
         if decode is None or images is None:
-            self.notes["decode"] = "nothing to decode: parsed embeddings are what the model takes"
+            self.notes["decode"] = "parsed embeddings are what the model takes"
             return
         self.time("decode", decode)
         self.images = next(iter(images))
@@ -118,13 +119,13 @@ class _Measuring:
     def time_device(self, device: str | None) -> None:
         """Times transfer and augment."""
         if device is None:
-            self.notes["transfer"] = "no copy: the model runs on the CPU, where the batches are"
+            self.notes["transfer"] = "the model runs on the CPU, where the batches are"
         elif self.images is not None:
             self.time("transfer", stages.transfer_step(self.images, device))
         if self.images is None:
-            self.notes["augment"] = "no images to augment"
+            self.notes["augment"] = "there are no images"
         elif not self.plan.config.training:
-            self.notes["augment"] = "not done outside training"
+            self.notes["augment"] = "only in training"
         else:
             self.time("augment", stages.augment_step(self.images))
 

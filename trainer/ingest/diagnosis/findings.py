@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.ingest.diagnosis.accelerators import Accelerator
-from trainer.ingest.diagnosis.rates import Rate, combine, find_slowest, hosts_needed, share_waiting, share_work
+from trainer.ingest.diagnosis.rates import (
+    Rate,
+    combine,
+    find_slowest,
+    hosts_needed,
+    share_of_longest,
+    share_waiting,
+    share_work,
+)
 
 # In the order in which an image passes them: on the host, whose cores they share; to the model's device, at the same
 # time; and there, as parts of the model.
@@ -136,6 +144,11 @@ class Training:
         return share_waiting(self.waits, self.steps)
 
     @property
+    def burst_share(self) -> float:
+        """The share of the waiting that falls on the tenth of the steps that waited longest, 0 to 1."""
+        return share_of_longest(self.waits, 0.1)
+
+    @property
     def images_per_second(self) -> float:
         """Trained on, waiting included."""
         return self.batch_size * len(self.steps) / (sum(self.waits) + sum(self.steps))
@@ -223,6 +236,7 @@ class Findings:
         if self.training is not None:
             content["training"] |= {
                 "wait_share": self.training.wait_share,
+                "burst_share": self.training.burst_share,
                 "images_per_second": self.training.images_per_second,
             }
         return {

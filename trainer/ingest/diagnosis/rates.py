@@ -64,6 +64,21 @@ def share_waiting(waits: Sequence[float], steps: Sequence[float]) -> float:
     return waited / (waited + math.fsum(steps))
 
 
+def share_of_longest(seconds: Sequence[float], part: float) -> float:
+    """Returns which share of a total falls on its largest addends.
+
+    Args:
+        seconds: What is added up, none of it negative.
+        part: Which part of the addends counts as the largest, 0 to 1; one of them at least.
+
+    Returns:
+        0 to 1; 0 where the total is 0.
+    """
+    longest = sorted(seconds, reverse=True)[: max(1, math.ceil(part * len(seconds)))]
+    total = math.fsum(seconds)
+    return math.fsum(longest) / total if total else 0.0
+
+
 def hosts_needed(wanted: float, rate: float) -> int:
     """Returns how many hosts of `rate` images a second together give at least `wanted`."""
     hosts = math.ceil(wanted / rate)

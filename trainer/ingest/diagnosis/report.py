@@ -61,9 +61,10 @@ def print_tables(
     console = open_console()
     console.print(Text(_describe(findings)), soft_wrap=True)
     console.print(_rates_table(findings))
-    for sentence in judge(findings):
+    for sentence in [*judge(findings), *_notes(findings)]:
         console.print(Text(f"- {sentence}"))
-    console.print(_accelerators_table(findings, accelerators))
+    if accelerators:
+        console.print(_accelerators_table(findings, accelerators))
     advice = advise(findings, chosen)
     console.print(_advice_table(advice) if advice else Text(_nothing(findings, chosen)))
     console.print(Text(plot), soft_wrap=True)
@@ -99,25 +100,28 @@ def _describe(findings: Findings) -> str:
 
 def _rates_table(findings: Findings) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table("stage", "images/s", "slowest - fastest", "of the host's work", "")
+    table = Table("stage", "images/s", "slowest - fastest", "of the work", "")
     for column in table.columns[1:4]:
         column.justify = "right"
+        column.no_wrap = True
     for name in STAGES:
         if name in findings.stages:
             share = share_text(findings.host_shares[name]) if name in findings.host_shares else ""
             note = "binds" if name == findings.binds else ""
             table.add_row(name, *_cells(findings.stages[name]), share, note, style="bold" if note else "")
-        elif name in findings.notes:
-            table.add_row(name, "-", "", "", Text(findings.notes[name]))
     table.add_section()
-    table.add_row("whole pipeline", *_cells(findings.pipeline), "", "read, shuffle, parse, decode, batch, prefetch")
+    table.add_row("whole pipeline", *_cells(findings.pipeline), "", "")
     table.add_section()
     if findings.bare_decode is not None:
-        table.add_row("limit: bare decode", *_cells(findings.bare_decode), "", "whole JPEGs from memory, nothing kept")
-    table.add_row("limit: bare copy", *_cells(findings.bare_copy), "", "the shards' bytes, read and copied")
+        table.add_row("bare decode", *_cells(findings.bare_decode), "", "limit")
+    table.add_row("bare read and copy", *_cells(findings.bare_copy), "", "limit")
     return table
+
+
+def _notes(findings: Findings) -> list[str]:
+    """Says why stages are missing in the table."""
+    return [f"No {name}: {note}." for name, note in findings.notes.items()]
 
 
 def _cells(rate: Rate) -> tuple[str, str]:

@@ -36,6 +36,18 @@ def check_model(name: str, plan: Plan) -> dict[str, Any]:
     return required
 
 
+def check_backend() -> None:
+    """Checks that Keras runs on TensorFlow, which layers and training steps are timed on.
+
+    Raises:
+        ConfigError: it runs on something else.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("KERAS_BACKEND", keras.backend.backend(), "tensorflow, on which the models here run")
+
+
 def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: float) -> Training:
     """Builds a model and trains it for some steps.
 

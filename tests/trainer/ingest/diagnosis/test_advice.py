@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -130,26 +131,37 @@ def test_what_one_host_feeds_needs_no_faster_input(make_findings: MakeFindings) 
     assert len(advise(findings, Accelerator("yours", 3_601.0, ""))) == 1
 
 
+BURSTS = (0.0,) * 9 + (1.0,)
+
+
 @pytest.mark.parametrize(
-    ("is_accelerated", "pipeline", "wait", "expected"),
+    ("waits", "changes", "expected"),
     [
-        (True, 3_600.0, 0.1, ["prefetch=8"]),
-        (True, 700.0, 0.1, []),
-        (True, 3_600.0, 0.001, []),
-        # They share the cores: that the input is fast alone says nothing.
-        (False, 3_600.0, 0.1, []),
+        # 4,000 records are read in 0.08 s, less than a step takes.
+        (BURSTS, {}, ["prefetch=4"]),
+        # In 0.8 s: eight steps of 100 ms, and one more.
+        (BURSTS, {"shuffle_buffer": 40_000}, ["prefetch=9"]),
+        (BURSTS, {"shuffle_buffer": 400_000}, ["prefetch=32, shuffle_buffer=160000"]),
+        # The input can't keep up at all.
+        (BURSTS, {"pipeline": 700.0}, []),
+        # Too seldom to matter.
+        ((0.0,) * 99 + (0.4,), {}, []),
+        # Each step waits.
+        ((0.1,) * 20, {}, []),
     ],
 )
 def test_bursts_are_bridged(
-    is_accelerated: bool,
-    pipeline: float,
-    wait: float,
+    waits: tuple[float, ...],
+    changes: dict[str, Any],
     expected: list[str],
     make_findings: MakeFindings,
     make_training: MakeTraining,
 ) -> None:
-    findings = make_findings(is_accelerated=is_accelerated, pipeline=pipeline, training=make_training(wait))
-    assert [one.change for one in advise(findings)] == expected
+    training = dataclasses.replace(make_training(0.0), waits=waits, steps=(0.1,) * len(waits))
+    advice = advise(make_findings(**changes, training=training))
+    assert [one.change for one in advice] == expected
+    for one in advice:
+        check_change(one)
 
 
 RATE = st.floats(1, 1e6)

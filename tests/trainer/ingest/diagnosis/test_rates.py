@@ -10,6 +10,7 @@ from trainer.ingest.diagnosis.rates import (
     combine,
     find_slowest,
     hosts_needed,
+    share_of_longest,
     share_waiting,
     share_work,
     summarise,
@@ -78,6 +79,19 @@ def test_the_share_of_waiting_is_a_share(pairs: list[tuple[float, float]]) -> No
     share = share_waiting(waits, steps)
     assert 0 <= share < 1
     assert (share == 0) == (sum(waits) == 0)
+
+
+def test_one_burst_is_all_of_the_waiting() -> None:
+    assert share_of_longest([0.0] * 19 + [3.0], 0.1) == 1.0
+    assert share_of_longest([1.0] * 20, 0.1) == pytest.approx(0.1)
+    assert share_of_longest([0.0, 0.0], 0.1) == 0.0
+    assert share_of_longest([2.0, 1.0, 1.0], 0.1) == 0.5
+
+
+@given(st.lists(SECONDS, min_size=1), st.floats(0, 1))
+def test_the_longest_have_no_less_than_their_part(seconds: list[float], part: float) -> None:
+    share = share_of_longest(seconds, part)
+    assert share == 0 if not any(seconds) else part * (1 - 1e-9) <= share <= 1
 
 
 def test_a_quarter_of_the_time_is_spent_waiting() -> None:
