@@ -35,7 +35,9 @@ lint: $(VENV)/installed  ## Run ruff and mypy
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/installed  ## Run the benchmarks (PETALSTREAM_DATA=DIR for real photographs)
-	$(PY) -m pytest benchmarks
+	mkdir -p $(OUT)
+	$(PY) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json
+	$(PY) -m benchmarks.report $(OUT)/benchmarks.json
 
 # The locks hold what setup.py declares, for Python 3.11: dev has everything, train what a training container needs.
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header setup.py

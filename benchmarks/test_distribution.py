@@ -10,11 +10,11 @@ have one core each, as if each were a machine: there two have twice as much.
 from __future__ import annotations
 
 import contextlib
-import os
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.harness.machine import IS_LINUX, usable_cores
 from benchmarks.harness.processes import Measurement, RowProcess, run_together, take_turns
 from benchmarks.harness.recording import REPLAYED, Measured, record
 from benchmarks.harness.sizes import Size
@@ -35,7 +35,7 @@ def devices(size: Size) -> Measured:
 
 @pytest.fixture(scope="module")
 def workers(size: Size) -> Measured:
-    cores = sorted(os.sched_getaffinity(0))
+    cores = usable_cores()
     measured: dict[str, list[Measurement]] = {row: [] for row in WORKERS.values()}
     with contextlib.ExitStack() as stack:
         groups = {
@@ -64,7 +64,7 @@ def test_devices(benchmark: BenchmarkFixture, devices: Measured, size: Size, row
     record(benchmark, "distribution: devices", row, devices, size, **what(size))
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores")
+@pytest.mark.skipif(not IS_LINUX or len(usable_cores()) < 2, reason="needs Linux and two cores")
 @pytest.mark.parametrize("row", WORKERS.values())
 def test_workers(benchmark: BenchmarkFixture, workers: Measured, size: Size, row: str) -> None:
     record(benchmark, "distribution: workers", row, workers, size, **what(size))

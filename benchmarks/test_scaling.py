@@ -8,7 +8,6 @@ One core each, as if each were a host: what n of them read in a second, beside n
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +16,15 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.harness.datasets import MODEL_SIDE, Datasets
+from benchmarks.harness.machine import IS_LINUX, usable_cores
 from benchmarks.harness.processes import Measurement, RowProcess, run_together
 from benchmarks.harness.recording import REPLAYED, Measured, rates_of, ratio, record_rate
 from benchmarks.harness.sizes import Size
 from trainer import ingest
 
-pytestmark = REPLAYED
+pytestmark = [REPLAYED, pytest.mark.skipif(not IS_LINUX, reason="processes can be kept to cores on Linux alone")]
 
-CORES = sorted(os.sched_getaffinity(0))
+CORES = usable_cores()
 MAX_WORKERS = 8
 NUM_WORKERS = [number for number in range(1, MAX_WORKERS + 1) if number <= len(CORES)]
 NUM_EPOCHS = 2

@@ -17,14 +17,14 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.harness.datasets import CHAPTER_SIDE, MODEL_SIDE, Datasets
-from benchmarks.harness.machine import peak_mb, resident_mb
+from benchmarks.harness.machine import IS_LINUX, peak_mb, resident_mb
 from benchmarks.harness.processes import Measurement, RowProcess
 from benchmarks.harness.recording import REPLAYED, Measured, median_fact, record
 from benchmarks.harness.sizes import Size
 from etl.cli import load_tensorflow
 from trainer import ingest
 
-pytestmark = REPLAYED
+pytestmark = [REPLAYED, pytest.mark.skipif(not IS_LINUX, reason="memory is told by /proc, on Linux alone")]
 
 TRAINING = ingest.IngestConfig(batch_size=64, training=True)
 CHAPTERS = {"image_size": CHAPTER_SIDE, "batch_size": 32}

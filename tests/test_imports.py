@@ -59,7 +59,15 @@ def test_importing_the_packages_loads_nothing_heavy() -> None:
     assert result.stdout == "loaded: set()\n", result.stderr
 
 
-COMMANDS = ["etl.run", "etl.inspect", "etl.sources.synthetic", "trainer.task", "trainer.predict"]
+COMMANDS = [
+    "etl.run",
+    "etl.inspect",
+    "etl.card",
+    "etl.sources.synthetic",
+    "trainer.task",
+    "trainer.predict",
+    "trainer.ingest.doctor",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

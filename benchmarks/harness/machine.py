@@ -6,7 +6,11 @@ import importlib.metadata
 import os
 import platform
 import re
+import sys
 from pathlib import Path
+
+# Whether processes can be kept to cores, and the system says what they hold in memory.
+IS_LINUX = sys.platform == "linux"
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "apache-beam", "pytest-benchmark")
 
@@ -23,13 +27,20 @@ def describe(command: str) -> dict[str, str | int | float | dict[str, str]]:
     """
     return {
         "cpu": cpu_name(_read("/proc/cpuinfo")) or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": len(usable_cores()),
         "memory_gb": memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "command": command,
     }
+
+
+def usable_cores() -> list[int]:
+    """Returns the numbers of the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def cpu_name(cpuinfo: str) -> str:
@@ -54,10 +65,8 @@ def resident_mb() -> float:
 def peak_mb() -> float:
     """Returns the most of this process that was ever in memory, in million bytes."""
     # Not getrusage: a new process inherits its parent's peak there.
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", _read("/proc/self/status"), re.MULTILINE)
-    if found is None:
-        raise RuntimeError("this system has no /proc/self/status with VmHWM")
-    return int(found[1]) * 1_024 / 1e6
+    lines = _read("/proc/self/status").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1_024 / 1e6
 
 
 def _read(path: str) -> str:

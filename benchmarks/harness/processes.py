@@ -6,6 +6,7 @@ table's must not reach the next. Waiting ones, so that rows of several processes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -92,8 +93,10 @@ class RowProcess:
         self.wait_until_ready()
         if self._process.stdin is None:
             raise RuntimeError("the process has no standard input")
-        self._process.stdin.write(json.dumps(row) + "\n")
-        self._process.stdin.flush()
+        # A process that has died meanwhile is told of by `finish`, with what it wrote.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(row) + "\n")
+            self._process.stdin.flush()
 
     def finish(self) -> Measurement:
         """Returns what was measured of the row that was started."""
@@ -107,7 +110,8 @@ class RowProcess:
     def close(self) -> None:
         """Ends the process."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._process.kill()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.harness.datasets import MODEL_SIDE
+from benchmarks.harness.machine import usable_cores
 from trainer import ingest
 from trainer.data import load_manifest
 
@@ -125,7 +125,7 @@ class BareDecode:
         self._decode, self.decoder = _best_decoder(jpegs)
 
     def __iter__(self) -> Iterator[list[int]]:
-        num_threads = len(os.sched_getaffinity(0))
+        num_threads = len(usable_cores())
         chunks = itertools.cycle(self._jpegs[first : first + _CHUNK] for first in range(0, len(self._jpegs), _CHUNK))
         with ThreadPoolExecutor(num_threads) as pool:
             # Twice as many chunks in flight as threads, so that none waits for the next.

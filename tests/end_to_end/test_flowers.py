@@ -31,10 +31,10 @@ for name in ("etl", "trainer"):
         continue
     sys.exit(f"{name} can be imported here")
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-for path in sys.argv[2:]:
-    answer = serve(image_bytes=tf.constant([open(path, "rb").read()]))
-    name, number, probability = (answer[key].numpy()[0] for key in ("class_str", "class_int", "probability"))
-    print(json.dumps([name.decode(), int(number), float(probability)]))
+answers = serve(image_bytes=tf.constant([open(path, "rb").read() for path in sys.argv[2:]]))
+columns = (answers[key].numpy().tolist() for key in ("class_str", "class_int", "probability"))
+for name, number, probability in zip(*columns):
+    print(json.dumps([name.decode(), number, probability]))
 """
 
 

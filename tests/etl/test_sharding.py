@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +77,18 @@ def test_shards_are_even(sizes: list[int], count: int) -> None:
     shards = list(assign_shards(sizes, sum(sizes), count))
     bytes_of = Counter[int]()
     for shard, size in zip(shards, sizes, strict=True):
+        bytes_of[shard] += size
+    assert len(bytes_of) == count
+    for total in bytes_of.values():
+        assert total == pytest.approx(sum(sizes) / count, rel=0.1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 200])
+def test_shards_of_photographs_are_even(count: int) -> None:
+    # File sizes spread like those of the flowers set: 65 kB, give or take 49.
+    sizes = [round(size) for size in np.random.default_rng(3).lognormal(10.85, 0.66, 30_000)]
+    bytes_of = Counter[int]()
+    for shard, size in zip(assign_shards(sizes, sum(sizes), count), sizes, strict=True):
         bytes_of[shard] += size
     assert len(bytes_of) == count
     for total in bytes_of.values():

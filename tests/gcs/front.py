@@ -197,9 +197,10 @@ class Handler(BaseHTTPRequestHandler):
             if not piece:
                 raise RuntimeError("the emulator cut its answer short")
             view = view[size:]
+            # First counted, then sent: a client that has the bytes finds them in the counts.
+            self.pace("bytes_sent", len(piece))
             self.wfile.write(piece)
             left -= len(piece)
-            self.pace("bytes_sent", len(piece))
         self.wfile.flush()
 
     def cut(self) -> None:
