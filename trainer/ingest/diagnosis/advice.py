@@ -223,7 +223,7 @@ def _enlarge_batches(findings: Findings) -> Iterator[Advice]:
 def _start(findings: Findings) -> Iterator[Advice]:
     """A quicker beginning, whatever the rate is."""
     buffer, seconds = findings.data.shuffle_buffer, findings.first_batch_seconds
-    if seconds < _SLOW_FIRST_BATCH_SECONDS or buffer <= findings.data.batch_size:
+    if seconds < _SLOW_FIRST_BATCH_SECONDS or not findings.is_late_for_shuffling:
         return
     smaller = max(findings.data.batch_size, int(buffer * _GOOD_FIRST_BATCH_SECONDS / seconds))
     yield Advice(

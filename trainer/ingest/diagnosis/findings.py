@@ -208,6 +208,11 @@ class Findings:
         return combine(self.host_medians.values())
 
     @property
+    def is_late_for_shuffling(self) -> bool:
+        """Whether most of the time to the first batch went into filling the shuffle buffer, at the rate of reading."""
+        return self.data.shuffle_buffer / self.medians["read"] >= self.first_batch_seconds / 2
+
+    @property
     def binds(self) -> str:
         """What holds up the training: `step` where the model hardly ever waits, else the slowest input stage."""
         if self.training is not None and self.training.wait_share < MAX_WAIT_SHARE:

@@ -105,5 +105,5 @@ def _first_batch(findings: Findings) -> str:
     seconds, buffer = findings.first_batch_seconds, findings.data.shuffle_buffer
     if seconds < _SLOW_FIRST_BATCH_SECONDS:
         return ""
-    why = f": a shuffle buffer of {buffer:,} records is filled before it" if buffer > findings.data.batch_size else ""
+    why = f": a shuffle buffer of {buffer:,} records is filled before it" if findings.is_late_for_shuffling else ""
     return f"The first batch came after {seconds_text(seconds)}{why}."

@@ -64,9 +64,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"batch_size": 4, "pipeline": 1_000.0}, ["batch_size=32"]),
     ({"batch_size": 4}, []),
     ({"batch_size": 64, "pipeline": 1_000.0}, []),
-    ({"first_batch_seconds": 10.0}, ["shuffle_buffer=800"]),
+    ({"first_batch_seconds": 10.0, "shuffle_buffer": 300_000}, ["shuffle_buffer=60000"]),
+    # Read in 4 s, so something else took the rest.
+    ({"first_batch_seconds": 10.0, "shuffle_buffer": 200_000}, []),
     ({"first_batch_seconds": 10.0, "shuffle_buffer": 0}, []),
-    ({"first_batch_seconds": 4.0}, []),
+    ({"first_batch_seconds": 4.0, "shuffle_buffer": 300_000}, []),
 ]
 
 
