@@ -104,7 +104,9 @@ def image_size_of(number: int) -> tuple[int, int]:
 def _layout(name: str, image_size: tuple[int, int] | None, pixel_dtype: str) -> tuple[ImageSpec, str, FeatureSpec]:
     """Returns how a variant stores its images, and the feature that holds them."""
     if name == "embedding":
-        return ImageSpec("none", "float32"), "image_embedding", FeatureSpec("float32", (schema.EMBEDDING_SIZE,))
+        # The size is that of the images that the network saw.
+        image = ImageSpec("none", "float32", schema.EMBEDDING_IMAGE_SIZE, "pad")
+        return image, "image_embedding", FeatureSpec("float32", (schema.EMBEDDING_SIZE,))
     if name == "jpeg":
         return ImageSpec("jpeg", "uint8", image_size, "pad" if image_size else None), "image", FeatureSpec("bytes")
     if pixel_dtype == "uint8":

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What the training side may take from the ETL.
-SHARED = {"etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records"}
+SHARED = {"etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records", "etl.mobilenet"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -67,6 +67,7 @@ COMMANDS = [
     "trainer.task",
     "trainer.predict",
     "trainer.ingest.doctor",
+    "trainer.ingest.service",
 ]
 
 

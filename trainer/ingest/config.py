@@ -14,6 +14,7 @@ DTYPES = ("uint8", "float32")
 CACHES = ("none", "memory", "file")
 CACHED = ("records", "examples", "batches")
 CHECKS = ("none", "size", "full")
+DISTRIBUTIONS = ("none", "service")
 
 _MAX_SEED = 2**63 - 1
 
@@ -48,7 +49,7 @@ class IngestConfig:
         start_step: Batches of the first epoch to leave out, for an exact restart: their records are read, not decoded.
         shuffle_files: Permute the shards each epoch; None for `training`.
         shuffle_buffer: Records to draw the next one from, 0 for none; None for as many as a quarter of the memory
-            budget holds, up to 4,096, in training, and none otherwise.
+            budget holds, up to 1,024, in training, and none otherwise.
         cycle_length: Shards from which records are taken by turns; None for 8 in training, and 1, which keeps the order
             on disk, otherwise.
         block_length: Records taken from a shard at its turn.
@@ -62,7 +63,7 @@ class IngestConfig:
 
     Attributes:
         parallel_reads: Shards read at once, at most `cycle_length`; None for that many on object stores, and on local
-            disks for two where whole batches are parsed, else one.
+            disks for two where whole batches of large records are parsed, else one.
         map_parallelism: Parsers or decoders at work at once; None for two decoders a core, or for up to four parsers of
             whole batches.
         whole_batches: Parse whole batches at once where possible; False for one example at a time.
@@ -73,6 +74,10 @@ class IngestConfig:
         memory_budget_mb: Million bytes for shuffling, caching and buffering.
         keep_heap: Keep freed memory in the process (see `trainer.ingest.heap`).
         cache_dir: Where `cache="file"` writes, local or on an object store.
+        distribute: `service` leaves all of it to the workers of a tf.data service (`python -m trainer.ingest.service`).
+            Every worker must reach the shards under the same path. The batches of an epoch are then the same, but they
+            come in whatever order the workers finish them; a worker that is lost takes up to 1/32 of an epoch with it.
+        service_address: Of the service's dispatcher, `host:port`.
         verify: What to check before the first batch: `none`, `size` (existence and size of every shard) or `full` (also
             each one's SHA-256: it reads them all).
     """
@@ -109,6 +114,8 @@ class IngestConfig:
     memory_budget_mb: int = 1024
     keep_heap: bool = True
     cache_dir: str | None = None
+    distribute: str = "none"
+    service_address: str | None = None
     verify: str = "size"
 
     def __post_init__(self) -> None:
@@ -123,11 +130,13 @@ class IngestConfig:
         self._check_choice("cache", CACHES)
         self._check_choice("cache_of", CACHED)
         self._check_choice("verify", CHECKS)
+        self._check_choice("distribute", DISTRIBUTIONS)
         self._check_choice("resize", (*RESIZES, None))
         self._check_range("crop_area", 1.0)
         self._check_range("crop_ratio", float("inf"))
         self._check_image_size()
         self._check_shard()
+        self._check_service()
         if self.cache == "file" and not self.cache_dir:
             raise ConfigError("cache_dir", self.cache_dir, "a folder, since cache is 'file'")
 
@@ -177,6 +186,20 @@ class IngestConfig:
             return
         if not isinstance(size, tuple) or len(size) != 2 or not all(_is_int(side) and side > 0 for side in size):
             raise ConfigError("image_size", self.image_size, "pixels, or (height, width) in pixels")
+
+    def _check_service(self) -> None:
+        if self.distribute == "none":
+            if self.service_address is not None:
+                raise ConfigError("service_address", self.service_address, "None, since distribute is 'none'")
+            return
+        host, separator, port = (self.service_address or "").rpartition(":")
+        if not (host and separator and port.isdecimal()):
+            mend = "python -m trainer.ingest.service prints it"
+            raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", mend)
+        if self.cache != "none":
+            raise ConfigError("cache", self.cache, "'none', since no worker of the service sees a whole epoch")
+        if self.start_step:
+            raise ConfigError("start_step", self.start_step, "0, since the service's batches come in no fixed order")
 
     def _check_shard(self) -> None:
         expected = "(index, count) with 0 <= index < count"

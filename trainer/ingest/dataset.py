@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trainer.ingest import decode, heap, order, verify
+from trainer.ingest import decode, heap, order, service, verify
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.plan import Plan, resolve
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _DEFAULTS = IngestConfig()
-_MAX_EPOCH = 2**63 - 1
+# Times the parts of an epoch it is still an int64.
+_MAX_EPOCH = 2**56
+# Batches of serialised records read ahead; more than two of pixels leave the processor's caches.
+_NUM_LARGE_AHEAD, _NUM_SMALL_AHEAD = 2, 4
 
 
 def load(
@@ -65,6 +68,8 @@ def load_epochs(
         DatasetError: as for `load`.
     """
     plan = resolve(data_dir, split, config, variant)
+    if config.service_address is not None:
+        service.check_reachable("service_address", config.service_address)
     verify.check_shards(os.fspath(data_dir), plan.variant, plan.split, config.verify)
     if config.keep_heap:
         heap.keep_freed_memory()
@@ -97,29 +102,52 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
         batches = make(tf.data.Dataset.range(first, first + 1), config.start_step)
         batches = batches.concatenate(make(tf.data.Dataset.range(first + 1, last), 0))
     else:
-        batches = make(tf.data.Dataset.range(first, last), 0)
+        batches = make(tf.data.Dataset.range(first * plan.num_parts, last * plan.num_parts), 0)
+    if plan.is_distributed:
+        batches = _leave_to_service(plan, batches)
     if config.prefetch:
         batches = batches.prefetch(tf.data.AUTOTUNE if config.autotune else config.prefetch)
+    if plan.is_distributed:
+        # A worker that is lost takes batches with it, so their number isn't promised.
+        return batches.with_options(_options(plan))
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None:
         num_batches = max(0, num_epochs * plan.steps_per_epoch - config.start_step)
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).with_options(_options(plan))
 
 
-def _batches(plan: Plan, cached: tf.data.Dataset | None, epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
-    """Makes the batches of all `epochs`, each from `start_step` on.
+def _leave_to_service(plan: Plan, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Has a tf.data service make the batches, each part of an epoch by the next worker that is free."""
+    import tensorflow as tf
+
+    experimental = tf.data.experimental.service
+    distribute = experimental.distribute(
+        processing_mode=experimental.ShardingPolicy.DYNAMIC,
+        service=f"grpc://{plan.config.service_address}",
+        # Pixels hardly shrink, and packing them takes as long as decoding.
+        compression=None,
+    )
+    return batches.with_options(_options(plan)).apply(distribute)
+
+
+def _batches(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+    """Makes the batches of all `parts`, each from `start_step` on; without a service a part is an epoch.
 
     Only reading and shuffling happen for each epoch apart; parsing and decoding run on from one to the next.
     """
     if not plan.is_batchwise:
-        return _assemble(plan, _examples(plan, cached, epochs, start_step))
+        return _assemble(plan, _examples(plan, cached, parts, start_step))
     config, parse_size = plan.config, plan.parse_size
 
-    def read(epoch: tf.Tensor) -> tf.data.Dataset:
-        records = order.read_epoch(plan, epoch, cached).skip(start_step * config.batch_size)
+    def read(part: tf.Tensor) -> tf.data.Dataset:
+        records = order.read_epoch(plan, part, cached).skip(start_step * config.batch_size)
         return records.batch(parse_size, drop_remainder=config.drop_remainder and parse_size == config.batch_size)
 
-    parsed = _map(plan, epochs.flat_map(_plain(read)), decode.batch_decoder(plan))
+    records = parts.flat_map(_plain(read))
+    if config.prefetch:
+        # As in `_examples`: the next epoch's shuffle buffer fills while this one's last batches are parsed and used.
+        records = records.prefetch(_NUM_LARGE_AHEAD if plan.has_large_records else _NUM_SMALL_AHEAD)
+    parsed = _map(plan, records, decode.batch_decoder(plan))
     if parse_size == config.batch_size:
         return parsed
     full, rest = divmod(plan.num_records - start_step * config.batch_size, config.batch_size)
@@ -129,23 +157,26 @@ def _batches(plan: Plan, cached: tf.data.Dataset | None, epochs: tf.data.Dataset
     return parsed.rebatch([config.batch_size] * full + [rest])
 
 
-def _examples(plan: Plan, cached: tf.data.Dataset | None, epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
-    """Makes the decoded examples of all `epochs`, each filled up with padding to whole batches, or cut to them."""
+def _examples(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+    """Makes the decoded examples of all `parts`, each filled up with padding to whole batches, or cut to them."""
     import tensorflow as tf
 
     config = plan.config
 
-    def read(epoch: tf.Tensor) -> tf.data.Dataset:
-        records = order.read_epoch(plan, epoch, cached)
+    def read(part: tf.Tensor) -> tf.data.Dataset:
+        records = order.read_epoch(plan, part, cached)
         if config.drop_remainder:
             # Not `take`: that stops before the end, and a cache is complete only once its end was reached.
             records = records.batch(config.batch_size, drop_remainder=True).unbatch()
         elif plan.num_padding:
-            records = records.concatenate(tf.data.Dataset.from_tensors("").repeat(plan.num_padding))
+            # Of several parts the last one alone isn't whole.
+            is_last = tf.cast(part % plan.num_parts == plan.num_parts - 1, tf.int64)
+            records = records.concatenate(tf.data.Dataset.from_tensors("").repeat(plan.num_padding * is_last))
         records = records.skip(start_step * config.batch_size)
-        return tf.data.Dataset.zip((tf.data.Dataset.from_tensors(epoch).repeat(), records))
+        epochs = tf.data.Dataset.from_tensors(order.epoch_of(plan, part)).repeat()
+        return tf.data.Dataset.zip((epochs, records))
 
-    records = epochs.flat_map(_plain(read))
+    records = parts.flat_map(_plain(read))
     if config.prefetch:
         # Fills the next epoch's shuffle buffer while the decoders work on the last records of this one.
         records = records.prefetch(config.batch_size)

@@ -11,7 +11,7 @@ from tests.datasets import draw_image, image_size_of, write_dataset
 from tests.trainer.ingest.batches import assert_equal, by_label, epoch, labels
 from tests.trainer.ingest.conftest import CLASS_NAMES, NUM_TRAIN
 from trainer import ingest
-from trainer.ingest import IngestConfig
+from trainer.ingest import IngestConfig, plan
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,11 @@ def test_pixels_of_one_size_are_parsed_in_whole_batches(tmp_path: Path, pixel_dt
     for label, image in by_label(batches).items():
         np.testing.assert_array_equal(image, draw_image(label, (24, 16)))
     assert_equal(batches, epoch(tmp_path, "pixel", batch_size=2, whole_batches=False))
+
+
+def test_embeddings_are_parsed_in_whole_batches(tiny: Path) -> None:
+    assert plan.resolve(tiny, "train", IngestConfig(), "embedding").is_batchwise
+    assert_equal(epoch(tiny, "embedding", batch_size=8), epoch(tiny, "embedding", batch_size=8, whole_batches=False))
 
 
 @pytest.mark.parametrize(("variant", "size"), [("jpeg", 20), ("pixel", None), ("pixel", 20)])
