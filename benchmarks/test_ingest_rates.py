@@ -42,10 +42,12 @@ RATIOS: Mapping[str, Mapping[str, str]] = {
     "the pixels' files, unparsed, two at a time": {},
     "the pixels' files, readinto and copy": {},
     "embeddings": {
+        "embedding_of_usual": "embeddings, one by one, as usually written",
         "embedding_of_one_by_one": "embeddings, one by one",
         "embedding_of_unparsed": "the embeddings' files, unparsed",
     },
     "embeddings, one by one": {},
+    "embeddings, one by one, as usually written": {},
     "the embeddings' files, unparsed": {},
 }
 CHAPTERS_WAYS = (
@@ -66,7 +68,11 @@ OUR_WAYS = {
 
 @pytest.fixture(scope="module")
 def rates(datasets: Datasets, size: Size) -> Measured:
-    paths = {"images": datasets.images, "small_jpegs": datasets.small_jpegs, "embeddings": datasets.embeddings}
+    paths = {
+        "images": datasets.long_images,
+        "small_jpegs": datasets.long_small_jpegs,
+        "embeddings": datasets.long_embeddings,
+    }
     arguments = {**{name: str(path) for name, path in paths.items()}, "pass_seconds": size.pass_seconds}
     with RowProcess("benchmarks.harness.rates", arguments) as process:
         return take_turns([process], size.rounds)
@@ -74,8 +80,12 @@ def rates(datasets: Datasets, size: Size) -> Measured:
 
 @pytest.fixture(scope="module")
 def deliverables(datasets: Datasets, size: Size) -> Measured:
-    paths = {"chapter": datasets.chapter, "same": datasets.same_photographs, "same_448": datasets.same_photographs_448}
-    arguments = {"paths": {name: str(path) for name, path in paths.items()}}
+    paths = {
+        "chapter": datasets.chapter,
+        "same": datasets.long_same_photographs,
+        "same_448": datasets.long_same_photographs_448,
+    }
+    arguments = {"paths": {name: str(path) for name, path in paths.items()}, "pass_seconds": size.pass_seconds}
     module = "benchmarks.harness.deliverables"
     with (
         RowProcess(module, {"kind": "chapter", **arguments}) as chapters,

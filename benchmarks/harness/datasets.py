@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from benchmarks.corpus import link_photographs
+from benchmarks.harness.shards import repeat_shards
 from etl import manifest, run
 from etl.schema import COMMON_FEATURES, EMBEDDING_IMAGE_SIZE, feature_spec
 
@@ -19,6 +20,10 @@ STORED_QUALITY = 90
 EMBEDDING_ALPHA = 0.35
 # Several shards even of a small data set, so that reading them by turns is part of what is measured.
 SHARD_MB = 20
+# Examples of an epoch, so long that what happens once an epoch doesn't count.
+LONG_IMAGES = 6_000
+LONG_EMBEDDINGS = 60_000
+LONG_PHOTOGRAPHS = 2_000
 _NUM_CHAPTER_FILES = 2
 # What GZIP leaves of a photograph's float32 pixels, roughly; the first guess at the size of two files.
 _GZIP_BYTES_PER_PIXEL = 4
@@ -83,11 +88,36 @@ class Datasets:
         return self._write(self._linked(), self._folder / "embeddings", "--variants", "embedding", *weights)
 
     @functools.cached_property
+    def long_images(self) -> Path:
+        """`images`, repeated."""
+        return repeat_shards(self.images, self._folder / "long_images", LONG_IMAGES)
+
+    @functools.cached_property
+    def long_embeddings(self) -> Path:
+        """`embeddings`, repeated."""
+        return repeat_shards(self.embeddings, self._folder / "long_embeddings", LONG_EMBEDDINGS)
+
+    @functools.cached_property
+    def long_same_photographs(self) -> Path:
+        """`same_photographs`, repeated."""
+        return repeat_shards(self.same_photographs, self._folder / "long_same", LONG_PHOTOGRAPHS)
+
+    @functools.cached_property
+    def long_same_photographs_448(self) -> Path:
+        """`same_photographs_448`, repeated."""
+        return repeat_shards(self.same_photographs_448, self._folder / "long_same_448", LONG_PHOTOGRAPHS)
+
+    @functools.cached_property
     def small_jpegs(self) -> Path:
         """The JPEGs of `images`, resized to a shorter side of 256 and encoded again."""
         folder = self._folder / "small_photographs"
         resize_jpegs(self.images / "jpeg", folder)
         return self._write(folder, self._folder / "small", "--variants", "jpeg")
+
+    @functools.cached_property
+    def long_small_jpegs(self) -> Path:
+        """`small_jpegs`, repeated."""
+        return repeat_shards(self.small_jpegs, self._folder / "long_small", LONG_IMAGES)
 
     @functools.cached_property
     def _chapter_photographs(self) -> Path:

@@ -1,7 +1,6 @@
 """Reading as fast as it goes, and what bounds it: decoding alone, the same files unparsed, a copy of their bytes.
 
-Each row goes on for a given time and counts from behind its first batch, so that its rate is that of a long epoch; what
-the first batch costs is `test_startup`'s.
+Ours are read in whole epochs: what fills a shuffle buffer at an epoch's beginning comes out of it before its end.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +20,8 @@ import numpy as np
 
 from benchmarks.harness.datasets import MODEL_SIDE
 from benchmarks.harness.machine import usable_cores
+from etl.records import FeatureSpec
+from etl.schema import EMBEDDING_SIZE, feature_spec
 from trainer import ingest
 from trainer.data import load_manifest
 
@@ -30,6 +32,7 @@ BATCH_SIZE = 64
 SEED = 7
 # Files that one of the decoding threads takes at a time.
 _CHUNK = 16
+_USUAL_SHUFFLE = 1_024
 
 Row = Callable[[], dict[str, Any]]
 
@@ -38,10 +41,10 @@ def make_rows(images: str, small_jpegs: str, embeddings: str, pass_seconds: floa
     """Makes the rows.
 
     Args:
-        images: A data set with the variants `jpeg` and `pixel`, 224x224.
+        images: A data set with the variants `jpeg` and `pixel`, 224x224; like the others with a long epoch.
         small_jpegs: One with `jpeg`, smaller.
         embeddings: One with `embedding`.
-        pass_seconds: How long each row goes on.
+        pass_seconds: How long each row takes, roughly.
 
     Returns:
         Name to function, whose facts are `num_items` and the `seconds` that they took.
@@ -49,37 +52,67 @@ def make_rows(images: str, small_jpegs: str, embeddings: str, pass_seconds: floa
     training = ingest.IngestConfig(batch_size=BATCH_SIZE, training=True, seed=SEED)
     crops = training.replace(image_size=MODEL_SIDE)
     one_by_one = training.replace(whole_batches=False)
-    pixels = files_of(images, "pixel")
+    pixels, embedding_files = files_of(images, "pixel"), files_of(embeddings, "embedding")
 
-    def reading(data_dir: str, variant: str, config: ingest.IngestConfig) -> Callable[[], Iterable[Any]]:
-        return lambda: ingest.load_epochs(data_dir, "train", config, None, variant=variant)
+    def read(data_dir: str, variant: str, config: ingest.IngestConfig) -> Row:
+        return WholeEpochs(data_dir, variant, config, pass_seconds)
 
-    sources: dict[str, Callable[[], Iterable[Any]]] = {
-        "JPEG, random crop to 224": reading(images, "jpeg", crops),
-        "JPEG of shorter side 256, random crop to 224": reading(small_jpegs, "jpeg", crops),
-        "bare decode of the JPEGs": lambda: BareDecode(_read_jpegs(images)),
-        "bare decode of the JPEGs of shorter side 256": lambda: BareDecode(_read_jpegs(small_jpegs)),
-        "pixels, 224x224 uint8": reading(images, "pixel", training),
-        "pixels, one by one": reading(images, "pixel", one_by_one),
-        "the pixels' files, unparsed": lambda: _unparsed(pixels),
-        "the pixels' files, unparsed, two at a time": lambda: _unparsed(pixels, num_parallel_reads=2).prefetch(2),
-        "the pixels' files, readinto and copy": lambda: _copies(pixels),
-        "embeddings": reading(embeddings, "embedding", training),
-        "embeddings, one by one": reading(embeddings, "embedding", one_by_one),
-        "the embeddings' files, unparsed": lambda: _unparsed(files_of(embeddings, "embedding")),
+    def go_on(source: Callable[[], Iterable[Any]]) -> Row:
+        return functools.partial(_go_on, functools.cache(source), pass_seconds)
+
+    return {
+        "JPEG, random crop to 224": read(images, "jpeg", crops),
+        "JPEG of shorter side 256, random crop to 224": read(small_jpegs, "jpeg", crops),
+        "bare decode of the JPEGs": go_on(lambda: BareDecode(_read_jpegs(images))),
+        "bare decode of the JPEGs of shorter side 256": go_on(lambda: BareDecode(_read_jpegs(small_jpegs))),
+        "pixels, 224x224 uint8": read(images, "pixel", training),
+        "pixels, one by one": read(images, "pixel", one_by_one),
+        "the pixels' files, unparsed": go_on(lambda: _unparsed(pixels)),
+        "the pixels' files, unparsed, two at a time": go_on(
+            lambda: _unparsed(pixels, num_parallel_reads=2).prefetch(2)
+        ),
+        "the pixels' files, readinto and copy": go_on(lambda: _copies(pixels)),
+        "embeddings": read(embeddings, "embedding", training),
+        "embeddings, one by one": read(embeddings, "embedding", one_by_one),
+        "embeddings, one by one, as usually written": go_on(lambda: _as_usual(embedding_files)),
+        "the embeddings' files, unparsed": go_on(lambda: _unparsed(embedding_files)),
     }
-    return {row: functools.partial(_go_on, functools.cache(source), pass_seconds) for row, source in sources.items()}
+
+
+class WholeEpochs:
+    """Reads a data set, as many whole epochs as fit into a given time; the first call, for warming up, reads one.
+
+    Args:
+        data_dir: The data set's folder.
+        variant: The variant's name.
+        config: How to read it.
+        pass_seconds: How long a call takes, roughly.
+    """
+
+    def __init__(self, data_dir: str, variant: str, config: ingest.IngestConfig, pass_seconds: float) -> None:
+        self._load = functools.partial(ingest.load_epochs, data_dir, "train", config, variant=variant)
+        self._pass_seconds = pass_seconds
+        self._batches: tf.data.Dataset | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        batches = self._load(num_epochs=1) if self._batches is None else self._batches
+        start = time.perf_counter()
+        num_items = sum(len(labels) for _, labels in batches)
+        seconds = time.perf_counter() - start
+        if self._batches is None:
+            self._batches = self._load(num_epochs=max(1, round(self._pass_seconds / seconds)))
+        return {"num_items": num_items, "seconds": seconds}
 
 
 def _go_on(source: Callable[[], Iterable[Any]], pass_seconds: float) -> dict[str, Any]:
-    """Counts what comes out of a source for a while."""
+    """Counts what comes out of an endless source for a while."""
     made = source()
-    batches = iter(made)
-    next(batches)
-    num_items, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < pass_seconds:
-        batch = next(batches)
-        num_items += len(batch[1]) if isinstance(batch, tuple) else len(batch)
+    num_items, start, seconds = 0, time.perf_counter(), 0.0
+    for batch in made:
+        num_items += len(batch[0]) if isinstance(batch, tuple) else len(batch)
+        seconds = time.perf_counter() - start
+        if seconds >= pass_seconds:
+            break
     facts = {"num_items": num_items, "seconds": seconds}
     return facts | {"decoder": made.decoder} if isinstance(made, BareDecode) else facts
 
@@ -96,6 +129,25 @@ def _unparsed(files: list[str], **options: int) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(files, **options).repeat().batch(BATCH_SIZE)
 
 
+def _as_usual(files: list[str]) -> tf.data.Dataset:
+    """Reads embeddings as TensorFlow's guides do: shuffled, each example parsed, then batches, all tuned by itself."""
+    import tensorflow as tf
+
+    tune = tf.data.AUTOTUNE
+    names = ("image_embedding", "label_int")
+    spec = feature_spec(
+        {"image_embedding": FeatureSpec("float32", (EMBEDDING_SIZE,)), "label_int": FeatureSpec("int64")}
+    )
+
+    def parse(record: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        parsed = tf.io.parse_single_example(record, spec)
+        return tuple(parsed[name] for name in names)
+
+    paths = tf.data.Dataset.from_tensor_slices(files).repeat()
+    records = paths.interleave(tf.data.TFRecordDataset, num_parallel_calls=tune).shuffle(_USUAL_SHUFFLE)
+    return records.map(parse, num_parallel_calls=tune).batch(BATCH_SIZE).prefetch(tune)
+
+
 def _copies(files: list[str]) -> Iterator[np.ndarray]:
     """Reads files as they are, an image's bytes as an item, and copies each batch once; on one thread."""
     buffer = np.empty((BATCH_SIZE, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
@@ -109,7 +161,9 @@ def _read_jpegs(data_dir: str) -> list[bytes]:
     import tensorflow as tf
 
     spec = {"image": tf.io.FixedLenFeature([], tf.string)}
-    records = tf.data.TFRecordDataset(files_of(data_dir, "jpeg")).batch(BATCH_SIZE)
+    # Of a repeated data set each file once.
+    files = sorted({os.path.realpath(path) for path in files_of(data_dir, "jpeg")})
+    records = tf.data.TFRecordDataset(files).batch(BATCH_SIZE)
     return [image for batch in records for image in tf.io.parse_example(batch, spec)["image"].numpy()]
 
 

@@ -74,9 +74,10 @@ def render_deliverables(results: Results) -> str:
         [row.name, number(row.info["items_a_second"]), times(next(iter(row.info["ratios"].values())))] for row in rows
     ]
     info = rows[0].info
+    size = f"{info['num_photographs']} photographs"
     told = (
-        f"{info['num_photographs']} photographs, {info['num_epochs']} epochs from the first request to the last batch, "
-        f"batches of {info['batch_size']}; {medians(len(rows[0].wall_rounds))}. "
+        f"{size}; the chapter's ways read them {info['num_epochs']} times, ours as often "
+        f"as fills a round; batches of {info['batch_size']}; {medians(len(rows[0].wall_rounds))}. "
         f"The chapter's best here: “{info['chapters_best']}”."
     )
     picture = "![The chapter's reader and ours](benchmarks/deliverables.png)"
@@ -167,3 +168,19 @@ def render_etl(results: Results) -> str:
         ]
         parts += [table(header, lines), "![Share of time by stage](benchmarks/etl_share_by_stage.png)"]
     return "\n\n".join(parts) or NOT_RUN
+
+
+def render_serving(results: Results) -> str:
+    """Renders how fast the exported model answers, by batch size."""
+    rows = results.table("serving")
+    if not rows:
+        return NOT_RUN
+    names = ("items_a_second", "p50_ms", "p99_ms", "num_calls")
+    header = ["a call", "photographs a second", "p50 ms", "p99 ms", "calls"]
+    return "\n\n".join(
+        [
+            table(header, [[row.name, *(number(row.info[name]) for name in names)] for row in rows]),
+            f"Model: {rows[0].info['model']}; whole JPEG files in, {medians(len(rows[0].wall_rounds))} for the rates, "
+            "the calls of all rounds for the percentiles.",
+        ]
+    )
