@@ -7,16 +7,12 @@ computes the same.
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 
 import numpy as np
 
-from etl import storage
-from etl.errors import ConfigError
+from etl import mobilenet, storage
 from etl.schema import EMBEDDING_IMAGE_SIZE
 
 # Images that go through the network together. Larger ones are no faster on a CPU and hold more pixels in memory.
@@ -39,9 +35,9 @@ class Network:
     def __init__(self, weights: str, alpha: float) -> None:
         import tensorflow as tf
 
-        model = _build(weights, alpha)
+        model = mobilenet.build(mobilenet.Weights(weights, "--embedding_weights", storage.read_bytes), alpha)
         shape = (None, *EMBEDDING_IMAGE_SIZE, 3)
-        self.weights_digest = _digest(model.get_weights())
+        self.weights_digest = mobilenet.digest(model)
 
         # The network's own scaling, keras.applications.mobilenet_v2.preprocess_input: [-1, 1].
         self._call: Callable[[np.ndarray], tf.Tensor] = tf.function(
@@ -72,41 +68,3 @@ def network(weights: str, alpha: float) -> Network:
 @functools.lru_cache(maxsize=1)
 def _network(weights: str, alpha: float) -> Network:
     return Network(weights, alpha)
-
-
-def _build(weights: str, alpha: float):  # type: ignore[no-untyped-def]
-    import keras
-
-    def make(path: str):  # type: ignore[no-untyped-def]
-        return keras.applications.MobileNetV2(
-            input_shape=(*EMBEDDING_IMAGE_SIZE, 3), alpha=alpha, include_top=False, weights=path, pooling="avg"
-        )
-
-    if weights == "imagenet":
-        try:
-            return make("imagenet")
-        # Keras downloads them at the first use, and wraps whatever went wrong.
-        except Exception as error:
-            raise ConfigError(
-                "--embedding_weights", weights, "a network from which Keras can download them", "or give a local file"
-            ) from error
-    try:
-        if storage.is_local(weights):
-            return make(weights)
-        with tempfile.TemporaryDirectory() as folder:
-            local = os.path.join(folder, os.path.basename(weights))
-            with open(local, "wb") as file:
-                file.write(storage.read_bytes(weights))
-            return make(local)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            "--embedding_weights", weights, f"a file of MobileNetV2 weights, alpha {alpha}, without its top"
-        ) from error
-
-
-def _digest(arrays: list[np.ndarray]) -> str:
-    """Returns the SHA-256 of all weights, in order, whatever file they came from."""
-    sha256 = hashlib.sha256()
-    for array in arrays:
-        sha256.update(np.ascontiguousarray(array, "<f4").tobytes())
-    return sha256.hexdigest()
