@@ -15,6 +15,7 @@ CACHES = ("none", "memory", "file")
 CACHED = ("records", "examples", "batches")
 CHECKS = ("none", "size", "full")
 DISTRIBUTIONS = ("none", "service")
+SHARES = ("range", "batches")
 
 _MAX_SEED = 2**63 - 1
 
@@ -46,6 +47,11 @@ class IngestConfig:
         epoch: The first epoch, from 0; each has an order and windows of its own.
         shard: (index, count): which of `count` workers this is. Their shares of the epoch's records differ by one at
             most.
+        share: How the workers of `shard` divide an epoch. `range`: each reads a range of its own. `batches`: each reads
+            all and keeps its part of every batch of `batch_size * count`, so that together they have the batches that
+            one worker would have had.
+        pattern: Reads only those shards of the split whose names, without `.tfrecord` and `.gz`, are the split's name
+            and this: `-*` is all, `-0000[0-3]-of-*` the first four; None for all.
         start_step: Batches of the first epoch to leave out, for an exact restart: their records are read, not decoded.
         shuffle_files: Permute the shards each epoch; None for `training`.
         shuffle_buffer: Records to draw the next one from, 0 for none; None for as many as a quarter of the memory
@@ -95,6 +101,8 @@ class IngestConfig:
     seed: int = 0
     epoch: int = 0
     shard: tuple[int, int] = (0, 1)
+    share: str = "range"
+    pattern: str | None = None
     start_step: int = 0
     shuffle_files: bool | None = None
     shuffle_buffer: int | None = None
@@ -131,6 +139,7 @@ class IngestConfig:
         self._check_choice("cache_of", CACHED)
         self._check_choice("verify", CHECKS)
         self._check_choice("distribute", DISTRIBUTIONS)
+        self._check_choice("share", SHARES)
         self._check_choice("resize", (*RESIZES, None))
         self._check_range("crop_area", 1.0)
         self._check_range("crop_ratio", float("inf"))
@@ -198,6 +207,8 @@ class IngestConfig:
             raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", mend)
         if self.cache != "none":
             raise ConfigError("cache", self.cache, "'none', since no worker of the service sees a whole epoch")
+        if self.share != "range":
+            raise ConfigError("share", self.share, "'range', since the service's batches come in no fixed order")
         if self.start_step:
             raise ConfigError("start_step", self.start_step, "0, since the service's batches come in no fixed order")
 

@@ -47,6 +47,11 @@ def read_epoch(plan: Plan, part: tf.Tensor, cached: tf.data.Dataset | None) -> t
             [], epoch_seed(plan, "buffer", epoch), minval=0, maxval=_NUM_SEEDS, dtype=tf.int64, alg="philox"
         )
         records = records.shuffle(plan.shuffle_buffer, seed=seed, reshuffle_each_iteration=False)
+    if plan.takes_turns:
+        index, count = plan.config.shard
+        if plan.config.drop_remainder:
+            records = records.batch(plan.config.batch_size * count, drop_remainder=True).unbatch()
+        records = records.shard(count, index)
     return records
 
 
@@ -84,7 +89,7 @@ def _read_files(plan: Plan, epoch: tf.Tensor | None, part: tf.Tensor | None) -> 
     """Reads this worker's range of records or a part of it, the shards permuted where an epoch is given."""
     import tensorflow as tf
 
-    is_whole = plan.config.shard[1] == 1 and plan.num_parts == 1
+    is_whole = plan.record_range == (0, plan.split.num_examples) and plan.num_parts == 1
     compression = "GZIP" if plan.variant.compression == "gzip" else None
     buffer_bytes = _read_buffer_bytes(plan)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 import hashlib
 import math
 import os
@@ -77,15 +79,25 @@ class Plan:
         return "://" in self.folder
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether this worker reads all records and keeps every n-th one."""
+        return self.config.share == "batches" and self.config.shard[1] > 1
+
+    @property
     def record_range(self) -> tuple[int, int]:
         """First and last (exclusive) of an epoch's records that this worker reads."""
-        index, count = self.config.shard
+        index, count = (0, 1) if self.takes_turns else self.config.shard
         return tuple(part * self.split.num_examples // count for part in (index, index + 1))  # type: ignore[return-value]
 
     @property
     def num_records(self) -> int:
-        """Records that this worker reads each epoch; those of two workers differ by one at most."""
+        """Records that this worker keeps each epoch; those of two workers differ by one at most."""
         first, last = self.record_range
+        if self.takes_turns:
+            index, count = self.config.shard
+            if self.config.drop_remainder:
+                last -= last % (self.config.batch_size * count)
+            return len(range(first + index, last, count))
         return last - first
 
     @property
@@ -134,7 +146,7 @@ class Plan:
         if wanted is None:
             budget = self.config.memory_budget_mb * _MB * _SHUFFLE_SHARE
             wanted = max(self.config.batch_size, min(_MAX_SHUFFLE_BUFFER, int(budget / self.mean_record_bytes)))
-        return min(wanted, self.num_records)
+        return min(wanted, self.record_range[1] - self.record_range[0])
 
     @property
     def mean_record_bytes(self) -> float:
@@ -184,7 +196,8 @@ class Plan:
         config, names = self.config, (self.variant.name, self.split.name)
         if config.cache != "file" or config.cache_dir is None:
             return ""
-        facts: list[Any] = [self.manifest.fingerprint, names, config.shard, self.cycle_length, config.block_length]
+        facts: list[Any] = [self.manifest.fingerprint, names, config.shard, config.share, config.pattern]
+        facts += [self.cycle_length, config.block_length]
         if self.is_frozen:
             facts += [config.cache_of, config.batch_size, config.drop_remainder, config.dtype, self.size, self.resize]
             facts += [config.seed, self.shuffle_files, self.shuffle_buffer]
@@ -211,6 +224,8 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
     part = manifest.split(chosen, split)
     if sum(shard.num_examples for shard in part.shards) != part.num_examples:
         raise DatasetError(f"{folder}: the manifest's {chosen.name}/{split} has shards that don't add up to its count")
+    if config.pattern is not None:
+        part = _choose_shards(part, config.pattern)
     size = _output_size(chosen, config)
     image = chosen.image
     is_resized = image.encoding == "jpeg" or (size is not None and image.size != size)
@@ -235,6 +250,23 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _choose_shards(split: Split, pattern: str) -> Split:
+    """Returns a split of those shards alone that a pattern names."""
+    shards = tuple(
+        shard for shard in split.shards if fnmatch.fnmatchcase(shard.name.split(".")[0], f"{split.name}{pattern}")
+    )
+    if not shards:
+        first = split.shards[0].name.split(".")[0]
+        mend = f"they are {len(split.shards)}, from {first} on"
+        raise ConfigError("pattern", pattern, f"what comes behind {split.name!r} in a shard's name", mend)
+    return dataclasses.replace(
+        split,
+        shards=shards,
+        num_examples=sum(shard.num_examples for shard in shards),
+        num_bytes=sum(shard.num_bytes for shard in shards),
+    )
 
 
 def _output_size(variant: Variant, config: IngestConfig) -> tuple[int, int] | None:
@@ -269,7 +301,8 @@ def _check_cache(plan: Plan) -> None:
         raise ConfigError("cache_of", config.cache_of, "'records' where windows are drawn", mend)
     if config.cache != "memory":
         return
-    num_bytes = plan.num_records * (_example_bytes(plan) if plan.is_frozen else plan.mean_record_bytes)
+    first, last = plan.record_range
+    num_bytes = plan.num_records * _example_bytes(plan) if plan.is_frozen else (last - first) * plan.mean_record_bytes
     if num_bytes > config.memory_budget_mb * _MB:
         need = f"{plan.variant.name}/{plan.split.name} takes about {num_bytes / _MB:,.0f} MB"
         raise ConfigError("cache", config.cache, f"to fit into memory_budget_mb={config.memory_budget_mb}", need)

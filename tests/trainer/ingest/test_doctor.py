@@ -123,7 +123,7 @@ def test_people_get_tables_and_a_line_a_measurement(folder: Path, capsys: pytest
         (("--variant", "embedding", "--image_size", "224"), "image_size: got .*expected None"),
         (
             ("--variant", "embedding", "--model", "linear"),
-            "--model: got 'linear', expected one that can be built without",
+            "--model: got 'linear', expected one that takes what the variant embedding holds",
         ),
     ],
 )

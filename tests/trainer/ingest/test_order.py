@@ -11,6 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl.errors import ConfigError
 from tests.datasets import write_dataset
 from tests.trainer.ingest.batches import assert_equal, by_label, collect, epoch, epochs, labels
 from tests.trainer.ingest.conftest import CLASS_NAMES, NUM_TRAIN
@@ -42,6 +43,32 @@ def settings_of_a_run(draw: st.DrawFn) -> dict[str, Any]:
         "map_parallelism": draw(st.integers(1, 4)),
         "prefetch": draw(st.integers(0, 3)),
     }
+
+
+@pytest.mark.parametrize(("variant", "size"), [("embedding", None), ("jpeg", 16)])
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_workers_that_share_batches_have_those_of_one_worker(
+    tiny: Path, variant: str, size: int | None, drop_remainder: bool
+) -> None:
+    fields = {"training": True, "seed": 4, "image_size": size, "drop_remainder": drop_remainder}
+    together = epochs(tiny, variant, 2, batch_size=6, **fields)
+    parts = [epochs(tiny, variant, 2, batch_size=2, shard=(index, 3), share="batches", **fields) for index in range(3)]
+    for step, whole in enumerate(together):
+        mine = [part[step] for part in parts]
+        for index, batch in enumerate(mine):
+            for part, all_of_it in zip(batch, whole, strict=True):
+                np.testing.assert_array_equal(part, all_of_it[index::3])
+
+
+def test_a_pattern_chooses_shards(tiny: Path) -> None:
+    whole = labels(epoch(tiny, "embedding"))
+    first = labels(epoch(tiny, "embedding", pattern="-00000-*"))
+    others = labels(epoch(tiny, "embedding", pattern="-0000[12]-of-*"))
+    assert first + others == whole
+    assert first
+    assert others
+    with pytest.raises(ConfigError, match="pattern: got '-7', expected what comes behind 'train' in a shard's name"):
+        epoch(tiny, "embedding", pattern="-7")
 
 
 def check_workers_read_everything_once(folder: Path, variant: str, count: int, fields: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from etl.errors import ConfigError
 from trainer import models
 from trainer.ingest.diagnosis.findings import Training
 from trainer.ingest.diagnosis.timing import time_rate
+from trainer.mobilenet import DRAWN
 
 if TYPE_CHECKING:
     from trainer.ingest.plan import Plan
@@ -27,8 +28,12 @@ def check_model(name: str, plan: Plan) -> dict[str, Any]:
     Raises:
         ConfigError: no such model, or the data has not what it takes.
     """
+    spec = models.find(name)
+    has_images = plan.size is not None
+    if has_images == (spec.takes == "embeddings"):
+        raise ConfigError("--model", name, f"one that takes what the variant {plan.variant.name} holds")
     known = {"image_size": plan.size, "num_classes": len(plan.manifest.class_names) or None}
-    required = {option: known.get(option) for option in models.find(name).required}
+    required = {option: known.get(option) for option in spec.required}
     for option, value in required.items():
         if value is None:
             takes = f"one that can be built without {option}"
@@ -61,7 +66,7 @@ def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: 
         ConfigError: the model can't be built on this machine.
     """
     first = next(batches)
-    step = make_step(name, required, first)
+    step = make_step(name, required)
     batch_size = int(first[0].shape[0])
 
     def repeat() -> int:
@@ -73,18 +78,24 @@ def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: 
     return Training(name, alone, waits, steps, batch_size)
 
 
-def make_step(name: str, required: dict[str, Any], batch: Any) -> Callable[[Any], float]:
-    """Builds and compiles a model, and returns its training step as `Model.fit` runs it; it returns the loss."""
+def make_step(name: str, required: dict[str, Any]) -> Callable[[Any], float]:
+    """Builds a model, and returns its training step as the trainer runs it on one device; it returns the loss."""
     import keras
     import tensorflow as tf
 
-    model = models.build(name, **required)
-    model.compile(keras.optimizers.Adam(), keras.losses.SparseCategoricalCrossentropy())
-    # Makes the optimizer's and the metrics' variables.
-    model.train_on_batch(*batch)
-    compiled = tf.function(model.train_step, jit_compile=model.jit_compile, reduce_retracing=True)
+    from trainer.objective import make_objective
+    from trainer.steps import Steps
+    from trainer.strategy import Distribution
+
+    spec = models.find(name)
+    # Weights are as fast whatever they are, and drawn ones need no download.
+    drawn = {"weights": DRAWN} if "weights" in spec.hyperparameters else {}
+    model = models.build(name, **required, **drawn)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    steps = Steps(model, optimizer, make_objective(spec.gives), Distribution("cpu", tf.distribute.get_strategy()))
     # The loss is fetched: its arrival says that the device is done.
-    return lambda data: float(compiled(data)["loss"])
+    return lambda batch: float(steps.train_batch(*batch)[-1])
 
 
 def follow(
