@@ -1,4 +1,4 @@
-"""The exported model: photographs as files in, classes out, nothing else needed but TensorFlow."""
+"""The exported model: photographs in, classes or colours out, nothing else needed but TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,41 +13,73 @@ if TYPE_CHECKING:
 
     from trainer.data import Data
 
+# Beside the signatures of `INPUTS`: the one that servers call where none is named.
 SIGNATURE = "serving_default"
-# The suffix makes REST servers and their clients agree on base64.
-INPUT_NAME = "image_bytes"
-OUTPUT_NAMES = ("class_int", "class_str", "probability")
+# Signature to the one input that it takes. The suffix `_bytes` makes REST servers and their clients agree on base64.
+INPUTS: Mapping[str, str] = {
+    "from_bytes": "image_bytes",
+    "from_filenames": "filenames",
+    "from_pixels": "pixels",
+}
+# For `--serving_input`: which of them `serving_default` is.
+SERVING_INPUTS = tuple(INPUTS.values())
+
+# By what a model gives.
+CLASS_OUTPUTS = ("class_int", "class_str", "probabilities", "probability")
+COLOUR_OUTPUTS = ("image_png", "pixels")
 
 # SavedModel's own place for files that TensorFlow doesn't read, and ours in it.
 _EXTRA_DIR = "assets.extra"
 _DESCRIPTION_NAME = "petalstream.json"
 
+_ServeBatch = Callable[["tf.Tensor"], "dict[str, tf.Tensor]"]
 
-def export_model(model: keras.Model, data: Data, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes a SavedModel that decodes, resizes and classifies, without the optimizer.
 
-    Its `serving_default` takes `image_bytes`, string (B,), whole image files. It returns `probability`, float32 (B,),
-    of the likeliest class; `class_int`, int64 (B,), that class's number; `class_str`, string (B,), its name. A file
-    that is no image, or one that would be decoded otherwise than the training images were, fails the whole batch with
-    an `InvalidArgumentError` that names why.
+def export_model(
+    model: keras.Model, data: Data, folder: Path, facts: Mapping[str, Any], *, serving_input: str = "image_bytes"
+) -> None:
+    """Writes a SavedModel that decodes, resizes and predicts, without the optimizer.
+
+    Its signatures take one batch each: `from_bytes` takes `image_bytes`, string (B,), whole image files;
+    `from_filenames` takes `filenames`, string (B,), local paths or those of an object store, and reads them itself;
+    `from_pixels` takes `pixels`, uint8 (B, height, width, 3), in the model's own size. `serving_default` is one of
+    them.
+
+    A model of classes returns `probability`, float32 (B,), of the likeliest class; `class_int`, int64 (B,), that
+    class's number; `class_str`, string (B,), its name; `probabilities`, float32 (B, C). One of colours returns
+    `pixels`, uint8 (B, height, width, 3), and `image_png`, string (B,), the same as PNG files.
+
+    A file that is missing or no image, or one that would be decoded otherwise than the training images were, fails the
+    whole batch with an error that names why.
 
     Args:
-        model: From uint8 (B, height, width, 3) to probabilities (B, C).
+        model: From uint8 (B, height, width, 3) to probabilities (B, C), or from grey (B, height, width, 1) to colours
+            (B, height, width, 3), both in [-1, 1].
         data: What it was trained on: image size, way of resizing and class names are fixed in the graph.
         folder: Where to write; must not exist.
         facts: More for the description that lies in the SavedModel, as JSON's types.
+        serving_input: One of `SERVING_INPUTS`.
+
+    Raises:
+        ValueError: `serving_input` is none of them.
     """
     import tensorflow as tf
 
+    if serving_input not in SERVING_INPUTS:
+        raise ValueError(f"serving_input: got {serving_input!r}, expected one of {', '.join(SERVING_INPUTS)}")
     # Of the Keras model only its weights: saved whole, it would bring the optimizer's variables along.
     module = tf.Module()
     module.weights = [variable.value for variable in model.weights]
-    module.serve = make_serving_function(model, data)
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve})
+    module.functions = make_signatures(model, data)
+    default = next(name for name, taken in INPUTS.items() if taken == serving_input)
+    signatures = {**module.functions, SIGNATURE: module.functions[default]}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     description = {
         "class_names": list(data.class_names),
         "image_size": list(data.image_size),
         "resize": data.resize,
+        "gives": data.gives,
+        "serving_input": serving_input,
         "dataset": data.dataset,
         "variant": data.variant,
         "fingerprint": data.fingerprint,
@@ -58,34 +90,51 @@ def export_model(model: keras.Model, data: Data, folder: Path, facts: Mapping[st
     (extra_dir / _DESCRIPTION_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def make_serving_function(model: keras.Model, data: Data) -> Any:
-    """Returns the `tf.function` behind `serving_default`: from string (B,) to the three outputs by name."""
+def save_keras(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file of the architecture and the weights, without the optimizer.
+
+    Args:
+        model: Any of `trainer.models`, compiled or not; it stays as it is.
+        path: Where to write; ends in `.keras`.
+    """
+    # Keras saves the optimizer of whatever has one, and `clone_model` clones it: a model of the same configuration has
+    # none.
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    bare.save(path)
+
+
+def make_signatures(model: keras.Model, data: Data) -> dict[str, Any]:
+    """Returns the `tf.function` of each signature of `INPUTS`."""
     import tensorflow as tf
 
-    decode = make_decoder(data)
-    class_names = tf.constant(data.class_names)
+    images = tf.TensorSpec([None, *data.image_size, 3], tf.uint8, name=INPUTS["from_pixels"])
+    texts = {name: tf.TensorSpec([None], tf.string, name=taken) for name, taken in INPUTS.items()}
+    make_answer = {"classes": _make_classifier, "colours": _make_colorizer}[data.gives]
+    # A function of its own, so that the network is in the file once and not three times. Never under XLA, which
+    # resizes to other bits.
+    answer = tf.function(make_answer(model, data), input_signature=[images], jit_compile=False, autograph=False)
 
-    # Never under XLA, which resizes to other bits.
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, name=INPUT_NAME)], jit_compile=False, autograph=False
-    )
-    def serve(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        images = decode(image_bytes)
-        probabilities = tf.cast(model(images, training=False), tf.float32)
-        class_int = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
-        return {
-            "probability": tf.reduce_max(probabilities, axis=-1),
-            "class_int": class_int,
-            "class_str": tf.gather(class_names, class_int),
-        }
+    def after(prepare: Callable[[tf.Tensor], tf.Tensor], taken: tf.TensorSpec) -> Any:
+        return tf.function(
+            lambda batch: answer(prepare(batch)), input_signature=[taken], jit_compile=False, autograph=False
+        )
 
-    return serve
+    return {
+        "from_bytes": after(make_decoder(data), texts["from_bytes"]),
+        "from_filenames": after(make_decoder(data, from_files=True), texts["from_filenames"]),
+        "from_pixels": after(tf.identity, images),
+    }
 
 
-def make_decoder(data: Data) -> Callable[[tf.Tensor], tf.Tensor]:
+def make_decoder(data: Data, *, from_files: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from image files, string (B,), to uint8 (B, height, width, 3) as validation saw them.
 
     Images that were resized when the data set was written, and once more when it was read, are resized twice here too.
+
+    Args:
+        data: What says how.
+        from_files: Whether it takes paths, not bytes.
     """
     import tensorflow as tf
 
@@ -94,10 +143,55 @@ def make_decoder(data: Data) -> Callable[[tf.Tensor], tf.Tensor]:
     height, width = data.image_size
     first = data.stored or (height, width, data.resize)
 
-    def decode(image_bytes: tf.Tensor) -> tf.Tensor:
-        images = graph.decode_resized_batch(image_bytes, *first)
-        if first[:2] == data.image_size:
-            return images
-        return tf.map_fn(lambda image: graph.resize_image(image, height, width, data.resize), images)
+    def load(item: tf.Tensor) -> tf.Tensor:
+        image = graph.decode_resized(tf.io.read_file(item) if from_files else item, *first)
+        return image if first[:2] == data.image_size else graph.resize_image(image, height, width, data.resize)
+
+    def decode(batch: tf.Tensor) -> tf.Tensor:
+        with tf.device("/CPU:0"):
+            # Image by image, read and all: no more than a few whole files are in memory at once.
+            return tf.map_fn(load, batch, fn_output_signature=tf.TensorSpec((height, width, 3), tf.uint8))
 
     return decode
+
+
+def _make_classifier(model: keras.Model, data: Data) -> _ServeBatch:
+    import tensorflow as tf
+
+    class_names = tf.constant(data.class_names)
+
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.cast(model(images, training=False), tf.float32)
+        class_int = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
+        return {
+            "probability": tf.reduce_max(probabilities, axis=-1),
+            "class_int": class_int,
+            "class_str": tf.gather(class_names, class_int),
+            "probabilities": probabilities,
+        }
+
+    return classify
+
+
+def _make_colorizer(model: keras.Model, data: Data) -> _ServeBatch:
+    import tensorflow as tf
+
+    from trainer.objective import make_objective
+
+    prepare = make_objective(data.gives).prepare
+
+    def colour(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The grey of training, by the same function.
+        grey, _ = prepare(images, tf.zeros([0], tf.int32))
+        pixels = to_pixels(tf.cast(model(grey, training=False), tf.float32))
+        with tf.device("/CPU:0"):
+            return {"pixels": pixels, "image_png": tf.io.encode_png(pixels)}
+
+    return colour
+
+
+def to_pixels(colours: tf.Tensor) -> tf.Tensor:
+    """Turns colours, floats in [-1, 1], into the nearest uint8 pixels; what lies outside is clipped."""
+    import tensorflow as tf
+
+    return tf.cast(tf.round(tf.clip_by_value((colours + 1.0) * 127.5, 0.0, 255.0)), tf.uint8)

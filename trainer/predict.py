@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import re
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from etl.cli import Parser, console, hushed, load_tensorflow
-from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, one_line, run_main
-from trainer.export import INPUT_NAME, OUTPUT_NAMES, SIGNATURE
-from trainer.output import find_model
+from etl.cli import Parser, console, hushed
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
+from trainer.listing import is_remote, list_files, read_file
+from trainer.served import Serve, load
+
+__all__ = ["Prediction", "Serve", "list_files", "load", "main", "predict"]
 
 # Files a call. More only cost memory: decoding is most of the work, and is done image by image.
-_BATCH_SIZE = 32
+BATCH_SIZE = 32
 
-# What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
-_ASSERTION = re.compile(r"assertion failed: \[(.+?)\]$", re.MULTILINE)
-_DETAIL = re.compile(r"^(.+)\n\s*\[\[\{\{node ", re.MULTILINE)
+# After the name of the photograph, so that no photograph is ever replaced by its own colours.
+_COLOURS_SUFFIX = "-colours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Prediction:
         class_str: Name of the likeliest class.
         class_int: Its number.
         probability: Of that class, 0 to 1.
+        image_png: Of a model that gives colours: the image as a PNG file.
+        output: Where that was written.
         error: Why there is no answer, in one line; "" where there is one.
     """
 
@@ -41,71 +43,66 @@ class Prediction:
     class_str: str = ""
     class_int: int = -1
     probability: float = 0.0
+    image_png: bytes = b""
+    output: str = ""
     error: str = ""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the table shows."""
+        if self.output:
+            return (self.file, self.output)
+        return (self.file, self.class_str, f"{self.probability:.4f}")
 
-Serve = Callable[[Sequence[bytes]], Mapping[str, Any]]
+    def to_dict(self) -> dict[str, str | int | float]:
+        """What a line of JSON says."""
+        if self.output:
+            return {"file": self.file, "output": self.output}
+        return {
+            "file": self.file,
+            "class_str": self.class_str,
+            "class_int": self.class_int,
+            "probability": self.probability,
+        }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns 0 where every file got an answer, else 1."""
     parser = Parser(prog="trainer.predict", description="Asks an exported model what is on photographs.")
     parser.add_argument("model_dir", metavar="MODEL_DIR", help="a SavedModel, or the --output_dir of trainer.task")
-    parser.add_argument("files", metavar="FILE", nargs="+", help="image files, or folders of them")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="image files, folders of them, or patterns as 'photos/**/*.jpg'"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
+    parser.add_argument("--output_dir", metavar="DIR", help="where a model that gives colours puts its images")
+    parser.add_argument("--overwrite", action="store_true", help="replace images that are in DIR already")
     arguments = parser.parse_args(argv)
     serve = load(arguments.model_dir)
+    output_dir = _check_output_dir(arguments.output_dir, serve.gives)
+    predictions = predict(serve, list_files(arguments.files))
+    if output_dir is not None:
+        predictions = write_images(predictions, output_dir, overwrite=arguments.overwrite)
     show = _print_json if arguments.format == "json" else _print_table
-    failed = show(predict(serve, list_files(arguments.files)))
-    return EXIT_FAILED if failed else EXIT_OK
+    return EXIT_FAILED if show(predictions, serve.gives) else EXIT_OK
 
 
-def load(model_dir: str) -> Serve:
-    """Loads an exported model.
-
-    Args:
-        model_dir: A SavedModel, or a folder in which `trainer.task` left one.
-
-    Returns:
-        A function from image files' bytes to NumPy arrays by output name, one value an image. It raises TensorFlow's
-        `InvalidArgumentError` where any of them can't be decoded.
+def _check_output_dir(output_dir: str | None, gives: str) -> Path | None:
+    """Checks that there is a folder for images where the model gives some, and only then.
 
     Raises:
-        ConfigError: there is no SavedModel, it can't be read, or takes something else.
+        ConfigError: it is missing, would stay empty, or can't be made.
     """
-    folder = find_model(model_dir)
-    load_tensorflow()
-    import tensorflow as tf
-
-    expected = f"a SavedModel whose {SIGNATURE} takes {INPUT_NAME}"
+    if gives != "colours":
+        if output_dir is not None:
+            raise ConfigError("--output_dir", output_dir, "no such option: this model gives classes, and no images")
+        return None
+    if output_dir is None or is_remote(output_dir):
+        raise ConfigError("--output_dir", output_dir, "a local folder for the images that this model gives")
     try:
-        model = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise ConfigError("MODEL_DIR", model_dir, expected, one_line(error)[:200]) from error
-    signature = model.signatures.get(SIGNATURE)
-    if signature is None or INPUT_NAME not in signature.structured_input_signature[1]:
-        raise ConfigError("MODEL_DIR", model_dir, expected)
-    if not set(OUTPUT_NAMES) <= set(signature.structured_outputs):
-        raise ConfigError("MODEL_DIR", model_dir, f"one that returns {', '.join(OUTPUT_NAMES)}")
-
-    def serve(images: Sequence[bytes]) -> Mapping[str, Any]:
-        # `model` is kept alive by this line alone: without it TensorFlow drops the variables.
-        _ = model
-        outputs = signature(**{INPUT_NAME: tf.constant(list(images), tf.string)})
-        return {name: outputs[name].numpy() for name in OUTPUT_NAMES}
-
-    return serve
-
-
-def list_files(paths: Iterable[str]) -> Iterator[str]:
-    """Lists files: those given, and for a folder all in it and below, sorted, but for hidden ones."""
-    for path in paths:
-        if not os.path.isdir(path):
-            yield path
-            continue
-        for folder, names, files in os.walk(path):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            yield from (os.path.join(folder, name) for name in sorted(files) if not name.startswith("."))
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError("--output_dir", output_dir, "a folder that can be written", error.strerror or "") from error
+    return Path(output_dir)
 
 
 def predict(serve: Serve, files: Iterable[str]) -> Iterator[Prediction]:
@@ -113,88 +110,95 @@ def predict(serve: Serve, files: Iterable[str]) -> Iterator[Prediction]:
 
     Args:
         serve: As `load` returns it.
-        files: Paths.
+        files: Paths, local or on an object store.
 
     Yields:
         One prediction a file; one that can't be read or decoded doesn't touch the others.
     """
     rest = iter(files)
-    while batch := list(islice(rest, _BATCH_SIZE)):
-        read = {file: _read(file) for file in batch}
-        good = {file: data for file, data in read.items() if isinstance(data, bytes)}
-        answers = dict(zip(good, _ask(serve, list(good.items())), strict=True))
-        for file in batch:
-            data = read[file]
-            yield answers[file] if isinstance(data, bytes) else Prediction(file, error=data)
+    while batch := list(islice(rest, BATCH_SIZE)):
+        read = [(file, _read(file)) for file in batch]
+        with hushed():
+            answers = iter(serve.ask([data for _, data in read if isinstance(data, bytes)]))
+        for file, data in read:
+            answer = next(answers) if isinstance(data, bytes) else data
+            yield Prediction(file, error=answer) if isinstance(answer, str) else _to_prediction(file, answer)
 
 
 def _read(file: str) -> bytes | str:
     """Returns a file's bytes, or why they can't be had."""
     try:
-        return Path(file).read_bytes()
+        return read_file(file)
     except OSError as error:
-        return error.strerror or str(error)
+        return str(error)
 
 
-def _ask(serve: Serve, images: Sequence[tuple[str, bytes]]) -> list[Prediction]:
-    """Asks about all images at once; where that fails, about one at a time, to find out which can't be decoded."""
-    import tensorflow as tf
+def _to_prediction(file: str, answer: Mapping[str, Any]) -> Prediction:
+    if "image_png" in answer:
+        return Prediction(file, image_png=answer["image_png"])
+    probability = float(answer["probability"])
+    if not math.isfinite(probability):
+        return Prediction(file, error="the model's probabilities are no numbers")
+    return Prediction(
+        file, class_str=answer["class_str"].decode(), class_int=int(answer["class_int"]), probability=probability
+    )
 
-    if not images:
-        return []
-    with hushed():
+
+def write_images(predictions: Iterable[Prediction], folder: Path, *, overwrite: bool) -> Iterator[Prediction]:
+    """Writes the PNG files of predictions into a folder, one after the other.
+
+    Args:
+        predictions: Of a model that gives colours.
+        folder: Where to. A file is named after its photograph; a second one of the same name gets a number.
+        overwrite: Whether files that are there already may be replaced.
+
+    Yields:
+        The predictions, with `output` set, or `error` where the file couldn't be written.
+    """
+    taken: set[Path] = set()
+    for prediction in predictions:
+        if prediction.error:
+            yield prediction
+            continue
+        stem = Path(prediction.file).stem + _COLOURS_SUFFIX
+        path, number = folder / f"{stem}.png", 1
+        while path in taken:
+            number += 1
+            path = folder / f"{stem}-{number}.png"
+        taken.add(path)
         try:
-            outputs = serve([data for _, data in images])
-        except tf.errors.OpError as error:
-            if len(images) == 1:
-                return [Prediction(images[0][0], error=_reason(error.message))]
-            return [prediction for image in images for prediction in _ask(serve, [image])]
-    return [
-        Prediction(
-            file,
-            class_str=outputs["class_str"][index].decode(),
-            class_int=int(outputs["class_int"][index]),
-            probability=float(outputs["probability"][index]),
-        )
-        for index, (file, _) in enumerate(images)
-    ]
+            with open(path, "wb" if overwrite else "xb") as file:
+                file.write(prediction.image_png)
+        except FileExistsError:
+            yield replace(prediction, error=f"{path} is there already; --overwrite replaces it")
+        except OSError as error:
+            yield replace(prediction, error=f"{path}: {error.strerror or error}")
+        else:
+            yield replace(prediction, output=str(path), image_png=b"")
 
 
-def _reason(message: str) -> str:
-    """Takes from TensorFlow's message what is wrong with the file, without node names and stacks of functions."""
-    found = _ASSERTION.search(message)
-    if found:
-        return one_line(found[1])
-    found = _DETAIL.search(message)
-    return f"can't be decoded: {one_line(found[1] if found else message)}"
-
-
-def _print_json(predictions: Iterable[Prediction]) -> int:
+def _print_json(predictions: Iterable[Prediction], gives: str) -> int:
     """Prints one line an answer, as it comes; returns how many files got none."""
     failed = 0
     for prediction in predictions:
         if prediction.error:
             failed += 1
             _print_error(prediction)
-            continue
-        line = {
-            "file": prediction.file,
-            "class_str": prediction.class_str,
-            "class_int": prediction.class_int,
-            "probability": prediction.probability,
-        }
-        print(json.dumps(line), flush=True)
+        else:
+            print(json.dumps(prediction.to_dict()), flush=True)
     return failed
 
 
-def _print_table(predictions: Iterable[Prediction]) -> int:
+def _print_table(predictions: Iterable[Prediction], gives: str) -> int:
     """Prints a table of all answers; returns how many files got none."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("file", "class", "probability")
+    table = Table("file", "class", "probability") if gives == "classes" else Table("file", "output")
     table.columns[0].overflow = "fold"
-    table.columns[2].justify = "right"
+    table.columns[-1].overflow = "fold"
+    if gives == "classes":
+        table.columns[-1].justify = "right"
     failed = 0
     for prediction in predictions:
         if prediction.error:
@@ -202,7 +206,7 @@ def _print_table(predictions: Iterable[Prediction]) -> int:
             _print_error(prediction)
         else:
             # As text: a file's name may hold what rich takes for markup.
-            table.add_row(Text(prediction.file), Text(prediction.class_str), f"{prediction.probability:.4f}")
+            table.add_row(*map(Text, prediction.columns))
     if table.rows:
         console().print(table)
     return failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from etl import manifest
 from etl.errors import ConfigError, run_main
-from tests.trainer.conftest import CLASS_NAMES
+from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import predict as predictor
-from trainer.predict import Serve, list_files, load, predict
+from trainer.config import TrainConfig
+from trainer.data import resolve
+from trainer.export import export_model
+from trainer.predict import Serve, load, predict
 
 
 def make_bad_files(folder: Path, good: Path) -> dict[str, str]:
@@ -76,6 +81,7 @@ def test_a_bad_file_gets_a_line_and_the_others_their_answers(
     for line, (name, message) in zip(lines, bad.items(), strict=True):
         assert line.startswith(f"error: {name}: ")
         assert message in line
+        assert "{{" not in line
     if form == "json":
         assert [json.loads(line)["file"] for line in printed.out.splitlines()] == [str(good)] * len(bad)
 
@@ -95,13 +101,90 @@ def test_many_files_keep_their_order_and_their_answers(serve: Serve, photo_files
             assert answer.probability == pytest.approx(alone[answer.file].probability, abs=1e-6)
 
 
-def test_a_folder_stands_for_all_files_in_it(tmp_path: Path) -> None:
-    for name in ("b/2.jpg", "b/10.jpg", "a/1.jpg", "0.jpg", ".hidden", ".git/x"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    found = [str(Path(path).relative_to(tmp_path)) for path in list_files([str(tmp_path)])]
-    assert found == ["0.jpg", "a/1.jpg", "b/10.jpg", "b/2.jpg"]
-    assert list(list_files(["x.jpg", "y.jpg"])) == ["x.jpg", "y.jpg"]
+def test_patterns_and_folders_stand_for_their_files(
+    run_dir: Path, photo_files: dict[str, list[Path]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = photo_files["train"][0].parents[1]
+    every = sorted(path for files in photo_files.values() for path in files)
+    for paths in ([root], [root / "**/*.jpg"], [root / "*/*.jpg"], [root / name for name in CLASS_NAMES]):
+        assert call(run_dir, *paths, "--format", "json") == 0
+        lines = [json.loads(line)["file"] for line in capfd.readouterr().out.splitlines()]
+        assert lines == [str(path) for path in every]
+    assert call(run_dir, root / "*.gif") == 1
+    assert capfd.readouterr().err == f"error: {root / '*.gif'}: No such file or directory\n"
+
+
+def test_an_object_stores_files_and_model_are_read(
+    run_dir: Path, photo_files: dict[str, list[Path]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    import tensorflow as tf
+
+    # TensorFlow's file system in memory is reached as an object store is.
+    store = "ram://predict"
+    tf.io.gfile.makedirs(f"{store}/photos")
+    for path in photo_files["test"][:3]:
+        tf.io.gfile.copy(str(path), f"{store}/photos/{path.name}")
+    for folder, _, names in tf.io.gfile.walk(str(run_dir / "model")):
+        inside = f"{store}/run/model/{Path(folder).relative_to(run_dir / 'model')}".removesuffix("/.")
+        tf.io.gfile.makedirs(inside)
+        for name in names:
+            tf.io.gfile.copy(f"{folder}/{name}", f"{inside}/{name}")
+    assert call(f"{store}/run", f"{store}/photos/*.jpg", f"{store}/photos/none.jpg", "--format", "json") == 1
+    printed = capfd.readouterr()
+    files = [json.loads(line)["file"] for line in printed.out.splitlines()]
+    assert files == [f"{store}/photos/{path.name}" for path in photo_files["test"][:3]]
+    assert printed.err == f"error: {store}/photos/none.jpg: No such file or directory\n"
+    assert call("ram://nowhere", "x.jpg") == 2
+
+
+@pytest.fixture(scope="module")
+def colour_dir(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of colours, with fresh weights."""
+    import keras
+
+    data = resolve(TrainConfig(data_dir=str(data_dir), output_dir="", variant="pixel"), manifest.load(data_dir))
+    keras.utils.set_random_seed(5)
+    grey = keras.Input((*data.image_size, 1))
+    model = keras.Model(grey, keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(grey))
+    folder = tmp_path_factory.mktemp("colours")
+    export_model(model, dataclasses.replace(data, gives="colours"), folder / "model", {}, serving_input="filenames")
+    return folder
+
+
+def test_colours_are_written_and_never_over_anything(
+    colour_dir: Path, photo_files: dict[str, list[Path]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = photo_files["test"][:2]
+    output_dir = tmp_path / "new" / "colours"
+    arguments = [colour_dir, first, tmp_path / "none.jpg", second, first, "--output_dir", output_dir]
+    assert call(*arguments, "--format", "json") == 1
+    printed = capfd.readouterr()
+    written = [output_dir / f"{stem}.png" for stem in (f"{first.stem}-colours", f"{second.stem}-colours")]
+    written.append(output_dir / f"{first.stem}-colours-2.png")
+    assert [json.loads(line) for line in printed.out.splitlines()] == [
+        {"file": str(file), "output": str(path)} for file, path in zip((first, second, first), written, strict=True)
+    ]
+    assert "none.jpg: No such file" in printed.err
+    assert [Image.open(path).size for path in written] == [SIZE[::-1]] * 3
+    assert written[0].read_bytes() == written[2].read_bytes() != written[1].read_bytes()
+    assert call(colour_dir, first, "--output_dir", output_dir) == 1
+    assert f"{written[0]} is there already; --overwrite replaces it" in capfd.readouterr().err
+    assert call(colour_dir, first, "--output_dir", output_dir, "--overwrite") == 0
+    assert written[0].name in re.sub(r"[│\s]", "", capfd.readouterr().out)
+
+
+def test_a_folder_for_images_goes_with_a_model_of_images(
+    colour_dir: Path, run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for arguments, message in (
+        ((colour_dir, "x.jpg"), "--output_dir: got None, expected a local folder"),
+        ((colour_dir, "x.jpg", "--output_dir", "gs://bucket/x"), "expected a local folder"),
+        ((colour_dir, "x.jpg", "--output_dir", tmp_path / "file"), "expected a folder that can be written"),
+        ((run_dir, "x.jpg", "--output_dir", tmp_path), "this model gives classes"),
+    ):
+        assert call(*arguments) == 2
+        assert message in capfd.readouterr().err
 
 
 def test_what_is_no_model_ends_with_code_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,14 +196,14 @@ def test_what_is_no_model_ends_with_code_2(tmp_path: Path, capfd: pytest.Capture
 
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"no protobuf at all")
-    with pytest.raises(ConfigError, match="MODEL_DIR: .*expected a SavedModel whose serving_default takes image_bytes"):
+    with pytest.raises(ConfigError, match="MODEL_DIR: .*expected a SavedModel with a signature that takes image_bytes"):
         load(str(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("images", "expected a SavedModel whose serving_default takes image_bytes"),
+        ("images", "expected a SavedModel with a signature that takes image_bytes"),
         ("image_bytes", "expected one that ret"),
     ],
 )

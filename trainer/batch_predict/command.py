@@ -1,0 +1,215 @@
+"""The command line: makes instances, or runs the pipeline over them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from etl import progress, runners, storage
+from etl.cli import Parser, console, load_tensorflow, number
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, DatasetError
+from trainer.batch_predict.gather import unfinished_runs
+from trainer.batch_predict.instances import write_instances
+from trainer.batch_predict.job import FAILURE_NAME, REASONS, SUMMARY_NAME, Job, Unit
+from trainer.batch_predict.lines import plan_units
+
+PROG = "trainer.batch_predict"
+
+_EPILOG = """\
+--make_instances writes one JSON line an image: {"key": "daisy/1.jpg", "image_bytes": {"b64": "..."}}, or with
+--by_name {"key": "daisy/1.jpg", "filenames": "/photos/daisy/1.jpg"}. Without it --input is such a file, and each of
+its lines is answered by one line of --output, in order: {"instance": {"key": ...}, "prediction": {...}}, or
+{"instance": {"key": ...}, "error": "..."}.
+
+All options of Apache Beam and of its runners may be given too, for example --runner DataflowRunner --project P
+--region R --temp_location gs://B/tmp. What is meant for a runner's own server follows a bare --.
+Without --runner (or with --runner DirectRunner) the job runs in this process, on all cores.
+"""
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and keeps the epilogue's lines."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        0, or 1 where more instances failed than `--max_failed_fraction` allows.
+    """
+    ours, server_args = runners.split_server_args(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    arguments, beam_args = parser.parse_known_args(ours)
+    _check(arguments, beam_args)
+    runners.check_beam_args(beam_args, PROG, parser.option_names())
+    output = storage.absolute(arguments.output)
+    if not arguments.overwrite and storage.exists(output):
+        raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
+    if storage.is_local(output) and os.path.isdir(output):
+        raise ConfigError("--output", arguments.output, "a file, and this is a folder")
+    if arguments.make_instances:
+        count = write_instances(arguments.make_instances, output, by_name=arguments.by_name)
+        print(f"{arguments.output}: {count:,} instances", file=sys.stderr)
+        return EXIT_OK
+    return _predict(arguments, output, [*beam_args, *server_args])
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=PROG,
+        description="Asks an exported model about many photographs, with Apache Beam.",
+        epilog=_EPILOG,
+        formatter_class=_HelpFormatter,
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="what to write, local or gs://...")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE, once the new one is complete")
+    making = parser.add_argument_group("making instances")
+    making.add_argument(
+        "--make_instances", nargs="+", metavar="FILE", help="images, folders of them, or patterns as 'photos/**/*.jpg'"
+    )
+    making.add_argument("--by_name", action="store_true", help="only name the images, and leave reading to the workers")
+    predicting = parser.add_argument_group("predicting")
+    predicting.add_argument("--model_dir", metavar="DIR", help="a SavedModel, or the --output_dir of trainer.task")
+    predicting.add_argument("--input", metavar="FILE", help="JSON lines of instances, local or gs://...")
+    predicting.add_argument(
+        "--batch_size",
+        type=number("--batch_size", int, minimum=1, what="instances, 1 or more"),
+        default=32,
+        metavar="N",
+        help="instances a call of the model",
+    )
+    predicting.add_argument(
+        "--max_failed_fraction",
+        type=number("--max_failed_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
+        default=1.0,
+        metavar="SHARE",
+        help="end with code 1 when more instances failed; all predictions are written all the same",
+    )
+    predicting.add_argument(
+        "--direct_num_workers",
+        type=number("--direct_num_workers", int, minimum=0, what="a number of batches, 0 for one a core"),
+        default=0,
+        metavar="N",
+        help="batches worked on at once in each worker process; 0: one a core",
+    )
+    predicting.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
+    return parser
+
+
+def _check(arguments: argparse.Namespace, beam_args: Sequence[str]) -> None:
+    """Checks that what is given goes together.
+
+    Raises:
+        ConfigError: something is missing, or would do nothing.
+    """
+    if arguments.make_instances:
+        for name in ("model_dir", "input", "runner"):
+            if getattr(arguments, name) is not None:
+                raise ConfigError(f"--{name}", getattr(arguments, name), "no such option beside --make_instances")
+        if beam_args:
+            raise ConfigError(beam_args[0], None, "no such option beside --make_instances")
+        return
+    if arguments.by_name:
+        raise ConfigError("--by_name", True, "no such option without --make_instances")
+    for name in ("model_dir", "input"):
+        if getattr(arguments, name) is None:
+            raise ConfigError(f"--{name}", None, "a value", "or --make_instances for making an input")
+
+
+def _predict(arguments: argparse.Namespace, output: str, beam_args: Sequence[str]) -> int:
+    started = time.monotonic()
+    source = storage.absolute(arguments.input)
+    num_bytes, units = plan_units(source)
+    job = Job(
+        run_id=uuid.uuid4().hex[:12],
+        model_dir=storage.absolute(arguments.model_dir),
+        input=source,
+        num_bytes=num_bytes,
+        output=output,
+        num_units=len(units),
+        batch_size=arguments.batch_size,
+        num_threads=arguments.direct_num_workers,
+    )
+    try:
+        summary = _run(job, units, arguments.runner, beam_args)
+    finally:
+        storage.delete_tree(job.building_dir)
+    # Of runs that were killed.
+    for folder in unfinished_runs(output):
+        storage.delete_tree(folder)
+    _print_summary(arguments.output, summary, time.monotonic() - started)
+    share = sum(summary["failed"].values()) / max(1, summary["num_instances"])
+    if share > arguments.max_failed_fraction:
+        limit = f"--max_failed_fraction is {arguments.max_failed_fraction:g}"
+        print(f"error: {share:.1%} of the instances failed, and {limit}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequence[str]) -> Mapping[str, Any]:
+    """Runs the pipeline to its end; returns what its last step says.
+
+    Raises:
+        ConfigError: the model can't be loaded.
+        DatasetError: the run failed for a reason that a step of ours gave.
+    """
+    if runner in runners.IN_PROCESS:
+        load_tensorflow()
+    from trainer.batch_predict import pipeline
+
+    if runner in runners.IN_PROCESS:
+        # Before any work; the pipeline finds it loaded.
+        pipeline.load(job.model_dir, job.run_id)
+    try:
+        # Workers elsewhere report to nobody here.
+        shown = progress.step("predict", unit="instances") if runner in runners.IN_PROCESS else nullcontext()
+        with _without_notice(), shown:
+            pipeline.run(job, units, runner, beam_args)
+    except Exception:
+        # A runner wraps what a worker raised in errors of its own; a step of ours leaves its line in the run's folder.
+        failure = f"{job.building_dir}/{FAILURE_NAME}"
+        if not storage.exists(failure):
+            raise
+        raise DatasetError(storage.read_text(failure)) from None
+    summary: Mapping[str, Any] = json.loads(storage.read_text(f"{job.building_dir}/{SUMMARY_NAME}"))
+    return summary
+
+
+@contextmanager
+def _without_notice() -> Iterator[None]:
+    """Keeps back what Beam says, wrongly, where a package is missing that only its model manager needs."""
+    root = logging.getLogger()
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Resource module is not available")
+
+    root.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_wanted)
+
+
+def _print_summary(output: str, summary: Mapping[str, Any], seconds: float) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    total, failed = summary["num_instances"], summary["failed"]
+    table = Table("predictions", "", show_header=False)
+    table.columns[1].justify = "right"
+    table.columns[1].overflow = "fold"
+    table.add_row("instances", f"{total:,}")
+    table.add_row("predicted", f"{total - sum(failed.values()):,}")
+    for reason, count in sorted(failed.items(), key=lambda item: -item[1]):
+        table.add_row(Text(f"failed, {reason}: {REASONS[reason]}"), f"{count:,}")
+    table.add_row("time", f"{seconds:.1f} s")
+    table.add_row("output", Text(output))
+    console().print(table)
