@@ -36,7 +36,9 @@ class Parser(argparse.ArgumentParser):
         """Raises `ConfigError` from argparse's own message."""
         missing = re.fullmatch(r"the following arguments are required: (.+)", message)
         if missing:
-            raise ConfigError(missing[1], None, "a value", f"see python -m {self.prog} --help")
+            # Of an option with two names the first.
+            name = re.sub(r"/-[^\s,]+", "", missing[1])
+            raise ConfigError(name, None, "a value", f"see python -m {self.prog} --help")
         invalid = re.fullmatch(r"argument (\S+): invalid choice: '?([^']*?)'? \(choose from (.+)\)", message)
         if invalid:
             name, got, choices = invalid.groups()
@@ -117,12 +119,21 @@ def load_tensorflow() -> None:
     What it finds wrong with an image, which it also prints, is raised and ends in `rejected.jsonl`. With
     TF_CPP_MIN_LOG_LEVEL=0 everything shows.
     """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+    import_tensorflow()
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         return
     with hushed():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow as quietly, and leaves it to be configured: `load_tensorflow` starts it."""
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        return
+    with hushed():
+        import tensorflow  # noqa: F401
 
 
 @contextmanager

@@ -70,6 +70,15 @@ class BestWeights:
         self.should_stop = self.patience is not None and epoch - self.epoch >= self.patience
         return better
 
+    def to_facts(self) -> dict[str, Any]:
+        """Returns all but the weights, as JSON's types."""
+        return {"epoch": self.epoch, "should_stop": self.should_stop, "best": self._best}
+
+    def restore(self, facts: Mapping[str, Any], weights: list[Any]) -> None:
+        """Takes on what `to_facts` returned, and the weights that belong to it."""
+        self.epoch, self.should_stop, self.weights = facts["epoch"], facts["should_stop"], weights
+        self._best = None if facts["best"] is None else tuple(facts["best"])
+
 
 class Stopwatch:
     """Measures an epoch: its seconds, and the images a second of its training part, without validation."""
@@ -85,19 +94,22 @@ class Stopwatch:
         """Ends the training part; the first call counts."""
         self._trained = self._trained or time.monotonic()
 
-    def read(self, num_images: int) -> dict[str, float]:
+    def read(self, num_images: int, wait_seconds: float) -> dict[str, float]:
         """Ends the epoch.
 
         Args:
-            num_images: Trained on in it.
+            num_images: Trained on since `start`.
+            wait_seconds: In which the steps since then had no batch.
 
         Returns:
-            `seconds` of the whole epoch and `images_per_second`.
+            `seconds` of the whole epoch, and of its training part `images_per_second` and `input_wait_share`, 0 to 1.
         """
         self.end_training()
+        trained = max(1e-6, self._trained - self._started)
         return {
             "seconds": time.monotonic() - self._started,
-            "images_per_second": num_images / max(1e-6, self._trained - self._started),
+            "images_per_second": num_images / trained,
+            "input_wait_share": min(1.0, wait_seconds / trained),
         }
 
 
@@ -172,9 +184,15 @@ def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_
         metrics: As in the history.
         is_best: Whether it is the best so far.
     """
-    parts = [f"loss {metrics['loss']:.4f}", f"accuracy {metrics['accuracy']:.4f}"]
+    parts = [_show(metrics, "")]
     if "val_loss" in metrics:
-        parts += [f"validation loss {metrics['val_loss']:.4f}", f"accuracy {metrics['val_accuracy']:.4f}"]
-    parts += [f"{metrics['images_per_second']:,.0f} images/s", f"{metrics['seconds']:.1f} s"]
+        parts.append(f"validation {_show(metrics, 'val_')}")
+    parts.append(f"{metrics['images_per_second']:,.0f} images/s, {metrics['input_wait_share']:.0%} waiting for input")
+    parts.append(f"{metrics['seconds']:.1f} s")
     best = ", best so far" if is_best and "val_loss" in metrics else ""
     return f"epoch {epoch}/{num_epochs}: {', '.join(parts)}{best}"
+
+
+def _show(metrics: Mapping[str, float], prefix: str) -> str:
+    names = [name for name in ("loss", "accuracy") if f"{prefix}{name}" in metrics]
+    return ", ".join(f"{name} {metrics[f'{prefix}{name}']:.4f}" for name in names)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from etl.errors import ConfigError
-from trainer import models
+from trainer import models, strategy
+from trainer.ingest import config as ingest_config
+from trainer.models import Value
+from trainer.objective import METRICS
 
 # What decides which epoch's weights are kept, and whether more of it is better.
 MONITORS: Mapping[str, bool] = MappingProxyType({"accuracy": True, "loss": False})
@@ -18,6 +21,12 @@ MONITORS: Mapping[str, bool] = MappingProxyType({"accuracy": True, "loss": False
 RESIZES = ("pad", "crop", "stretch")
 
 LRATE_DECAYS = ("cosine", "none")
+
+# What the exported model may take by default.
+SERVING_INPUTS = ("image_bytes", "filenames", "pixels")
+
+# None is replaced by what the model's entry says before anyone sees it.
+_MODELS_OWN: Any = None
 
 # TensorFlow takes seeds of 32 bits.
 _MAX_SEED = 2**32 - 1
@@ -35,13 +44,27 @@ class TrainConfig:
         image_size: (height, width) that the model takes; None for the size that the data set is stored in.
         resize: How an image is brought to `image_size`, one of `RESIZES`; None for the data set's own way, else `pad`.
         random_crop: Whether training sees a random window of each image in place of the whole.
-        num_epochs: Passes over the training split, 1 or more.
-        batch_size: Images a step, 1 or more; the last batch of an epoch may be smaller.
+        pattern: Which shards to train on, as `IngestConfig.pattern`; None for all.
+        num_epochs: Passes over the training split, or virtual epochs, 1 or more; None for the model's own number.
+        num_training_examples: Examples of a virtual epoch: the split is repeated, and an epoch ends after so many,
+            rounded up to whole batches. None for the split as it is.
+        batch_size: Images a step, of all workers and devices together; None for the model's own. An epoch's last batch
+            may be smaller.
         lrate: Adam's learning rate at the start, above 0; None for the model's own.
-        lrate_decay: What becomes of it, one of `LRATE_DECAYS`: `cosine`, to 0 at the last step, or `none`.
-        monitor: What says which epoch was the best, on the validation split: a key of `MONITORS`.
+        lrate_decay: What becomes of it, one of `LRATE_DECAYS`: `cosine`, to 0 at the last step, or `none`; None for the
+            model's own.
+        monitor: What says which epoch was the best, on the validation split: a key of `MONITORS`; None for the
+            accuracy, or for the loss where there is no accuracy.
         patience: Epochs without a better one after which training stops; None to train all of them.
         seed: Of the first weights, the order of the images and all else that is drawn.
+        init_from: A model to go on from: a run's output folder, or a `.keras` file; None for fresh weights.
+        distribute: What to run on, one of `trainer.strategy.CHOICES`.
+        share: How several workers divide an epoch, as `IngestConfig.share`.
+        steps_per_execution: Steps that run without coming back to Python, 1 or more.
+        backup_steps: Steps between two backups; None for one at each epoch's end.
+        serving_input: What the exported model's `serving_default` takes, one of `SERVING_INPUTS`.
+        tensorboard: Whether to write event files for TensorBoard.
+        profile_steps: First and last step to profile for it; None for none.
         hyperparameters: Of the model; those not given have the defaults of `MODELS`.
 
     Raises:
@@ -55,41 +78,78 @@ class TrainConfig:
     image_size: tuple[int, int] | None = None
     resize: str | None = None
     random_crop: bool = False
-    num_epochs: int = 10
-    batch_size: int = 32
-    lrate: float | None = None
-    lrate_decay: str = "cosine"
-    monitor: str = "accuracy"
+    pattern: str | None = None
+    num_epochs: int = _MODELS_OWN
+    num_training_examples: int | None = None
+    batch_size: int = _MODELS_OWN
+    lrate: float = _MODELS_OWN
+    lrate_decay: str = _MODELS_OWN
+    monitor: str = _MODELS_OWN
     patience: int | None = None
     seed: int = 0
-    hyperparameters: Mapping[str, int | float] = field(default_factory=dict)
+    init_from: str | None = None
+    distribute: str = "auto"
+    share: str = "range"
+    steps_per_execution: int = 1
+    backup_steps: int | None = None
+    serving_input: str = "image_bytes"
+    tensorboard: bool = False
+    profile_steps: tuple[int, int] | None = None
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check("--num_epochs", self.num_epochs, self.num_epochs >= 1, "a whole number of epochs, 1 or more")
-        _check("--batch_size", self.batch_size, self.batch_size >= 1, "a whole number of images, 1 or more")
-        _check("--lrate_decay", self.lrate_decay, self.lrate_decay in LRATE_DECAYS, f"one of {', '.join(LRATE_DECAYS)}")
-        _check("--resize", self.resize, self.resize in (*RESIZES, None), f"one of {', '.join(RESIZES)}")
-        _check("--seed", self.seed, 0 <= self.seed <= _MAX_SEED, f"a whole number from 0 to {_MAX_SEED}")
-        _check("--monitor", self.monitor, self.monitor in MONITORS, f"one of {', '.join(MONITORS)}")
-        enough = self.patience is None or self.patience >= 1
-        _check("--patience", self.patience, enough, "a whole number of epochs, 1 or more")
+        spec = models.find(self.model)
         # Frozen: the only way to set a field. The model's own defaults belong in what is written down.
+        for name in ("num_epochs", "batch_size", "lrate_decay", "lrate"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(spec, name))
+        object.__setattr__(self, "monitor", self.monitor or METRICS[spec.gives][-1])
+        for name, what in _COUNTS.items():
+            value = getattr(self, name)
+            _check(f"--{name}", value, value is None or value >= 1, f"a whole number of {what}, 1 or more")
+        for name, choices in _CHOICES.items():
+            _check(f"--{name}", getattr(self, name), getattr(self, name) in choices, f"one of {_join(choices)}")
+        measured = tuple(metric for metric in MONITORS if metric in METRICS[spec.gives])
+        _check("--monitor", self.monitor, self.monitor in measured, f"one of {_join(measured)}, with {self.model}")
+        _check("--seed", self.seed, 0 <= self.seed <= _MAX_SEED, f"a whole number from 0 to {_MAX_SEED}")
+        _check("--lrate", self.lrate, 0 < self.lrate < math.inf, "a learning rate above 0, such as 0.001")
+        is_range = self.profile_steps is None or 1 <= self.profile_steps[0] <= self.profile_steps[1]
+        _check("--profile_steps", self.profile_steps, is_range, "first,last: two steps, counted from 1, as in 10,20")
+        if self.profile_steps is not None and not self.tensorboard:
+            raise ConfigError("--profile_steps", self.profile_steps, "--tensorboard beside it, which shows the profile")
         object.__setattr__(self, "hyperparameters", models.resolve(self.model, self.hyperparameters))
-        finite = 0 < self.learning_rate < math.inf
-        _check("--lrate", self.lrate, finite, "a learning rate above 0, such as 0.001")
-
-    @property
-    def learning_rate(self) -> float:
-        """Adam's learning rate at the start: the one given, or the model's own."""
-        return models.find(self.model).lrate if self.lrate is None else self.lrate
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as flags and their values, those left open (None) not among them."""
         flags: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "hyperparameters"}
         if self.image_size is not None:
             flags["image_size"] = f"{self.image_size[0]}x{self.image_size[1]}"
-        flags |= {"lrate": self.learning_rate, **self.hyperparameters}
+        if self.profile_steps is not None:
+            flags["profile_steps"] = ",".join(map(str, self.profile_steps))
+        flags |= self.hyperparameters
         return {name: value for name, value in flags.items() if value is not None}
+
+
+# Those of None or 1 at least.
+_COUNTS = {
+    "num_epochs": "epochs",
+    "num_training_examples": "examples",
+    "batch_size": "images",
+    "patience": "epochs",
+    "steps_per_execution": "steps",
+    "backup_steps": "steps",
+}
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "lrate_decay": LRATE_DECAYS,
+    "resize": (*RESIZES, None),
+    "distribute": strategy.CHOICES,
+    "share": ingest_config.SHARES,
+    "serving_input": SERVING_INPUTS,
+}
+
+
+def _join(choices: Iterable[str | None]) -> str:
+    return ", ".join(choice for choice in choices if choice is not None)
 
 
 def _check(option: str, got: object, holds: bool, expected: str) -> None:

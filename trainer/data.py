@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl import manifest as manifests
 from etl.errors import ConfigError
+from trainer import models
 from trainer.files import read_text
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from etl.manifest import Manifest, Variant
     from trainer.config import TrainConfig
     from trainer.ingest import IngestConfig
+    from trainer.ingest.plan import Plan
+    from trainer.models import ModelSpec
+    from trainer.position import Position
+    from trainer.strategy import Distribution
 
 # For images that were stored as they were.
 DEFAULT_RESIZE = "pad"
@@ -32,58 +37,79 @@ class Data:
     Attributes:
         dataset: The data set's name.
         fingerprint: Of its manifest.
+        model: The model's name.
+        takes: What the model takes, as `ModelSpec.takes`.
+        gives: What it gives, as `ModelSpec.gives`.
         variant: The variant's name.
-        image_size: (height, width) that the model takes.
+        image_size: (height, width) that the model takes, or that embeddings were made from.
         resize: How an image is brought to `image_size`: `pad`, `crop` or `stretch`.
         stored: (height, width, resize) of images that were resized when the data set was written, else None.
+        embedding: The network that made embeddings, as the manifest names it; None for images.
         class_names: In the order of the labels.
         num_examples: Of each split of `SPLITS` that holds any; `train` always does.
     """
 
     dataset: str
     fingerprint: str
+    model: str
+    takes: str
+    gives: str
     variant: str
     image_size: tuple[int, int]
     resize: str
     stored: tuple[int, int, str] | None
+    embedding: Mapping[str, Any] | None
     class_names: tuple[str, ...]
     num_examples: Mapping[str, int]
 
     def load(self, split: str, config: TrainConfig) -> tf.data.Dataset:
-        """Loads one split as it is, in the order of the shards: (uint8 (B, H, W, 3), int32 (B,)), once through."""
+        """Loads one split as it is, in the order of the shards, once through.
+
+        Returns:
+            (uint8 (B, H, W, 3), int32 (B,)), or (float32 (B, 1280), int32 (B,)) for a model that takes embeddings.
+        """
         from trainer import ingest
 
-        return ingest.load(config.data_dir, split, self._ingest_config(config, training=False), variant=self.variant)
+        return ingest.load(config.data_dir, split, self._ingest_config(config), variant=self.variant)
 
-    def load_training(self, config: TrainConfig) -> tf.data.Dataset:
-        """Loads the training split of all epochs, one after the other, each in an order of its own."""
+    def load_training(self, config: TrainConfig, distribution: Distribution, position: Position) -> tf.data.Dataset:
+        """Loads this worker's share of the training split, without end, each epoch in an order of its own.
+
+        Args:
+            config: The run's.
+            distribution: Says which share.
+            position: Where to begin.
+        """
         from trainer import ingest
 
-        return ingest.load_epochs(
-            config.data_dir,
-            "train",
-            self._ingest_config(config, training=True),
-            config.num_epochs,
-            variant=self.variant,
+        settings = self._training_config(config, distribution)
+        settings = settings.replace(epoch=position.data_epoch, start_step=position.data_step)
+        return ingest.load_epochs(config.data_dir, "train", settings, None, variant=self.variant)
+
+    def plan_training(self, config: TrainConfig, distribution: Distribution) -> Plan:
+        """Returns how this worker reads the training split."""
+        from trainer.ingest import plan
+
+        return plan.resolve(config.data_dir, "train", self._training_config(config, distribution), self.variant)
+
+    def _training_config(self, config: TrainConfig, distribution: Distribution) -> IngestConfig:
+        return self._ingest_config(config).replace(
+            training=True,
+            random_crop=config.random_crop,
+            pattern=config.pattern,
+            batch_size=config.batch_size // distribution.num_workers,
+            shard=(distribution.worker, distribution.num_workers),
+            share=config.share,
         )
 
-    def steps_per_epoch(self, config: TrainConfig) -> int:
-        """Returns how many batches of `load_training` are one epoch."""
+    def _ingest_config(self, config: TrainConfig) -> IngestConfig:
         from trainer import ingest
 
-        return ingest.steps_per_epoch(
-            config.data_dir, "train", self._ingest_config(config, training=True), variant=self.variant
-        )
-
-    def _ingest_config(self, config: TrainConfig, *, training: bool) -> IngestConfig:
-        from trainer import ingest
-
+        has_images = self.takes != "embeddings"
         return ingest.IngestConfig(
             batch_size=config.batch_size,
-            image_size=self.image_size,
-            resize=self.resize,
-            training=training,
-            random_crop=config.random_crop,
+            image_size=self.image_size if has_images else None,
+            resize=self.resize if has_images else None,
             seed=config.seed,
         )
 
@@ -109,21 +135,24 @@ def resolve(config: TrainConfig, manifest: Manifest) -> Data:
         ConfigError: no such variant, one that holds no images, an image size that is needed, an option that would do
             nothing, a training split that is missing or empty, or a data set without classes.
     """
-    variant = manifest.variant(config.variant)
-    if variant.image.encoding == "none":
-        raise ConfigError("--variant", variant.name, f"one that holds images, which {config.model} takes")
-    if not manifest.class_names:
+    spec = models.find(config.model)
+    variant = _choose_variant(config, spec, manifest)
+    if spec.gives == "classes" and not manifest.class_names:
         raise ConfigError("--data_dir", config.data_dir, "a data set with classes, which this one has none of")
     manifest.split(variant, "train")
-    image_size = _image_size(config, variant)
-    _check_resizing(config, variant, image_size)
+    image_size = _image_size(config, spec, variant)
+    _check_resizing(config, spec, variant, image_size)
     return Data(
         dataset=manifest.dataset,
         fingerprint=manifest.fingerprint,
+        model=config.model,
+        takes=spec.takes,
+        gives=spec.gives,
         variant=variant.name,
         image_size=image_size,
-        resize=config.resize or variant.image.resize or DEFAULT_RESIZE,
+        resize=config.resize or variant.image.resize or spec.resize or DEFAULT_RESIZE,
         stored=(*variant.image.size, variant.image.resize or DEFAULT_RESIZE) if variant.image.size else None,
+        embedding=variant.embedding,
         class_names=manifest.class_names,
         num_examples={
             name: variant.splits[name].num_examples
@@ -133,8 +162,24 @@ def resolve(config: TrainConfig, manifest: Manifest) -> Data:
     )
 
 
-def _image_size(config: TrainConfig, variant: Variant) -> tuple[int, int]:
-    size = config.image_size or variant.image.size
+def _choose_variant(config: TrainConfig, spec: ModelSpec, manifest: Manifest) -> Variant:
+    """Returns the variant that is named, or the only one that the model can take."""
+    is_embedding = spec.takes == "embeddings"
+    fitting = [
+        name for name, variant in manifest.variants.items() if (variant.image.encoding == "none") == is_embedding
+    ]
+    name = config.variant or (fitting[0] if len(fitting) == 1 else None)
+    variant = manifest.variant(name)
+    if variant.name not in fitting:
+        what = "embeddings" if is_embedding else "images"
+        raise ConfigError("--variant", variant.name, f"one that holds {what}, which {config.model} takes")
+    return variant
+
+
+def _image_size(config: TrainConfig, spec: ModelSpec, variant: Variant) -> tuple[int, int]:
+    if spec.takes == "embeddings" and config.image_size is not None:
+        raise ConfigError("--image_size", config.image_size, "none, because the embeddings are made already")
+    size = config.image_size or variant.image.size or spec.image_size
     if size is None:
         raise ConfigError(
             "--image_size", None, f"a size, because the images of {variant.name} have several", "try --image_size 224"
@@ -142,14 +187,14 @@ def _image_size(config: TrainConfig, variant: Variant) -> tuple[int, int]:
     return size
 
 
-def _check_resizing(config: TrainConfig, variant: Variant, image_size: tuple[int, int]) -> None:
+def _check_resizing(config: TrainConfig, spec: ModelSpec, variant: Variant, image_size: tuple[int, int]) -> None:
     """Checks that no option is given that would do nothing.
 
     Raises:
         ConfigError: the images are stored in the model's size already, and `resize` asks for another way of resizing
             them, or `random_crop` for windows of what ingestion leaves as it is.
     """
-    if variant.image.size != image_size:
+    if spec.takes != "embeddings" and variant.image.size != image_size:
         return
     stored = f"{variant.name} is stored in {image_size[0]}x{image_size[1]} ({variant.image.resize}) already"
     if config.resize not in (None, variant.image.resize):

@@ -11,8 +11,10 @@ from typing import Any
 
 from etl.cli import Parser, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
-from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, TrainConfig
+from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_INPUTS, TrainConfig
+from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
+from trainer.strategy import CHOICES as DISTRIBUTIONS
 
 PROG = "trainer.task"
 
@@ -23,10 +25,17 @@ RESOLVED = "resolved"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A parsed command line: the configuration, and whether a model that is there may be replaced."""
+    """A parsed command line.
+
+    Attributes:
+        config: What to train.
+        overwrite: Whether a model that is there may be replaced.
+        resume: Whether to go on from a backup.
+    """
 
     config: TrainConfig
     overwrite: bool
+    resume: bool
 
 
 def parser() -> Parser:
@@ -38,17 +47,43 @@ def parser() -> Parser:
         description="Trains a model on a data set of etl.run, evaluates it, and exports one that takes photographs.",
         formatter_class=argparse.HelpFormatter,
     )
-    files = made.add_argument_group("files")
+    _add_files(made.add_argument_group("files"))
+    _add_data(made.add_argument_group("data"))
+    _add_training(made.add_argument_group("training"), summaries)
+    _add_machine(made.add_argument_group("machine"))
+    _add_hyperparameters(made.add_argument_group("hyperparameters"))
+    return made
+
+
+def _add_files(files: argparse._ArgumentGroup) -> None:
     files.add_argument("--data_dir", required=True, metavar="DIR", help="folder of the data set, with its manifest")
-    files.add_argument("--output_dir", required=True, metavar="DIR", help="folder for the model and all about it")
+    files.add_argument(
+        "--output_dir", "--job-dir", required=True, metavar="DIR", help="folder for the model and all about it"
+    )
     files.add_argument(
         "--overwrite", action="store_true", help="replace the model in --output_dir, once the new one is done"
     )
     files.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the backup in --output_dir, exactly; start anew where there is none; do nothing where the run "
+        "is finished",
+    )
+    files.add_argument(
         "--config", metavar="FILE", help="YAML file with any of these flags (num_epochs: 5); those given here win"
     )
-    data = made.add_argument_group("data")
-    data.add_argument("--variant", help="which variant of the data set; not needed where it has only one")
+    files.add_argument(
+        "--init_from", metavar="MODEL", help="go on from the weights of another run: its folder, or a .keras file"
+    )
+    files.add_argument(
+        "--serving_input",
+        choices=SERVING_INPUTS,
+        help=f"what the exported model takes by default ({SERVING_INPUTS[0]})",
+    )
+
+
+def _add_data(data: argparse._ArgumentGroup) -> None:
+    data.add_argument("--variant", help="which variant of the data set; not needed where only one fits the model")
     data.add_argument(
         "--image_size",
         type=parse_size,
@@ -63,36 +98,82 @@ def parser() -> Parser:
     data.add_argument(
         "--random_crop", action="store_true", help="train on a random window of each image in place of the whole"
     )
-    _add(data, "batch_size", int, "images a step", "N")
-    training = made.add_argument_group("training")
+    data.add_argument("--pattern", help="train on some shards only: -0000[0-3]-of-* are the first four")
+    _add(data, "batch_size", int, f"images a step, on all devices together (default: {_own('batch_size')})", "N")
+    _add(
+        data,
+        "num_training_examples",
+        int,
+        "examples of an epoch, over which the split is repeated (default: the split once)",
+        "N",
+    )
+
+
+def _add_training(training: argparse._ArgumentGroup, summaries: str) -> None:
     training.add_argument("--model", choices=MODELS, help=f"{summaries} (default: {_default('model')})")
-    _add(training, "num_epochs", int, "passes over the training split", "N")
-    rates = ", ".join(f"{name} {spec.lrate:g}" for name, spec in MODELS.items())
-    _add(training, "lrate", float, f"Adam's learning rate at the start (default: {rates})", "RATE")
+    _add(training, "num_epochs", int, f"epochs (default: {_own('num_epochs')})", "N")
+    _add(training, "lrate", float, f"Adam's learning rate at the start (default: {_own('lrate')})", "RATE")
     training.add_argument(
         "--lrate_decay",
         choices=LRATE_DECAYS,
-        help=f"along a cosine to 0 at the last step, or not at all (default: {_default('lrate_decay')})",
+        help=f"along a cosine to 0 at the last step, or not at all (default: {_own('lrate_decay')})",
     )
     training.add_argument(
         "--monitor",
         choices=MONITORS,
-        help=f"what says, on the validation split, which epoch's model is kept (default: {_default('monitor')})",
+        help="what says, on the validation split, which epoch's model is kept (default: accuracy where there is one)",
     )
     _add(training, "patience", int, "stop after that many epochs without a better one", "N")
     _add(training, "seed", int, "of all that is drawn", "N")
-    shape = made.add_argument_group("hyperparameters")
+
+
+def _add_machine(machine: argparse._ArgumentGroup) -> None:
+    machine.add_argument(
+        "--distribute",
+        choices=DISTRIBUTIONS,
+        help=f"what to run on (default: {_default('distribute')}: several machines where TF_CONFIG says so, else a "
+        "TPU, else all GPUs, else the CPU)",
+    )
+    machine.add_argument(
+        "--share",
+        choices=SHARES,
+        help="how several workers divide an epoch: each a range of its own, or each its part of every batch "
+        f"(default: {_default('share')})",
+    )
+    _add(machine, "steps_per_execution", int, "steps that run without coming back to Python", "N")
+    _add(machine, "backup_steps", int, "steps between two backups for --resume (default: one an epoch)", "N")
+    machine.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard")
+    machine.add_argument(
+        "--profile_steps", type=_parse_steps, metavar="FIRST,LAST", help="steps to profile for TensorBoard, as 10,20"
+    )
+
+
+def _add_hyperparameters(shape: argparse._ArgumentGroup) -> None:
     for name, rule in HYPERPARAMETERS.items():
         takers = [
-            f"{model} {spec.hyperparameters[name]:g}" for model, spec in MODELS.items() if name in spec.hyperparameters
+            f"{model} {rule.show(spec.hyperparameters[name])}"
+            for model, spec in MODELS.items()
+            if name in spec.hyperparameters
         ]
         shape.add_argument(
-            f"--{name}",
-            type=number(f"--{name}", rule.kind, what=rule.what),
-            metavar="N" if rule.kind is int else "X",
-            help=f"{rule.what} (default: {', '.join(takers)})",
+            f"--{name}", type=rule.parse, metavar=rule.metavar, help=f"{rule.what} (default: {', '.join(takers)})"
         )
-    return made
+
+
+def _parse_steps(text: str) -> tuple[int, int]:
+    """Parses the first and the last of some steps."""
+    first, separator, last = text.partition(",")
+    if not (separator and first.isdecimal() and last.isdecimal()):
+        raise ConfigError("--profile_steps", text, "first,last: two steps, counted from 1, as in 10,20")
+    return int(first), int(last)
+
+
+def _own(name: str) -> str:
+    """Returns the models' own defaults of a flag, in words."""
+    values = [getattr(spec, name) for spec in MODELS.values()]
+    usual = max(values, key=values.count)
+    others = [f"{model} {value}" for model, value in zip(MODELS, values, strict=True) if value != usual]
+    return ", ".join([str(usual), *others])
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -109,7 +190,7 @@ def parse(argv: Sequence[str]) -> Command:
         **{name: value for name, value in given.items() if name in fields},
         hyperparameters={name: value for name, value in given.items() if name in HYPERPARAMETERS},
     )
-    return Command(config, arguments.overwrite)
+    return Command(config, arguments.overwrite, arguments.resume)
 
 
 def _add(group: argparse._ArgumentGroup, name: str, kind: type[int] | type[float], what: str, metavar: str) -> None:

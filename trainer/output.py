@@ -5,6 +5,12 @@ OUT/history.json          what was measured after each epoch
 OUT/training_curves.png   the same to look at
 OUT/config.yaml           the resolved configuration, with the data set's fingerprint
 OUT/evaluation.json       how the model does on the test split, where there is one
+OUT/confusion.png         which classes it takes for which, on that split
+OUT/mistakes.png          the images of it that the model is most wrong about
+OUT/colours.png           of a model of colours: grey, predicted and true ones beside each other
+OUT/model.keras           the model that was trained, for Keras and --init_from
+OUT/tensorboard/          event files, with --tensorboard
+OUT/backup/               where an unfinished run goes on with --resume; gone when it is finished
 """
 
 from __future__ import annotations
@@ -24,11 +30,19 @@ HISTORY_NAME = "history.json"
 CURVES_NAME = "training_curves.png"
 CONFIG_NAME = "config.yaml"
 EVALUATION_NAME = "evaluation.json"
+KERAS_NAME = "model.keras"
+TENSORBOARD_NAME = "tensorboard"
+CONFUSION_NAME = "confusion.png"
+MISTAKES_NAME = "mistakes.png"
+COLOURS_NAME = "colours.png"
+
+# All that an evaluation may draw.
+PICTURES = (CONFUSION_NAME, MISTAKES_NAME, COLOURS_NAME)
 
 # The file without which a folder is no SavedModel.
 SAVED_MODEL_FILE = "saved_model.pb"
 
-FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME)
+FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -84,6 +98,11 @@ def publishing(output_dir: str) -> Iterator[Path]:
                 os.replace(new / name, old / name)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def is_finished(output_dir: str) -> bool:
+    """Returns whether a run has left its model there."""
+    return Path(output_dir, MODEL_NAME, SAVED_MODEL_FILE).is_file()
 
 
 def find_model(folder: str) -> Path:

@@ -28,7 +28,7 @@ def print_summary(
     for name, value in _facts(config, data, trained, evaluation, seconds).items():
         done.add_row(name, Text(value))
     console.print(done)
-    if evaluation is not None:
+    if evaluation is not None and "classes" in evaluation:
         console.print(_classes_table(evaluation))
     for name in (output.MODEL_NAME, *output.FILES):
         path = Path(config.output_dir, name)
@@ -48,15 +48,28 @@ def _facts(
         + ", ".join(f"{count:,} {name}" for name, count in data.num_examples.items()),
         "epochs": f"{len(history['epoch'])} of {config.num_epochs}, kept: {trained.best_epoch}",
         "speed": f"{rate:,.0f} images/s in training, {seconds:.0f} s in all",
-        "training": f"accuracy {history['accuracy'][best]:.4f}, loss {history['loss'][best]:.4f}",
+        "training": _show({name: history[name][best] for name in ("accuracy", "loss") if name in history}),
         "validation": "no such split",
         "test": "no such split: not evaluated",
     }
     if "val_loss" in history:
-        facts["validation"] = f"accuracy {history['val_accuracy'][best]:.4f}, loss {history['val_loss'][best]:.4f}"
+        names = [name for name in ("accuracy", "loss") if f"val_{name}" in history]
+        facts["validation"] = _show({name: history[f"val_{name}"][best] for name in names})
     if evaluation is not None:
-        facts["test"] = f"accuracy {evaluation['accuracy']:.4f}, loss {evaluation['loss']:.4f}"
+        facts["test"] = _show(evaluation)
     return facts
+
+
+def _show(scores: Mapping[str, Any]) -> str:
+    """Formats those scores that there are."""
+    names = {
+        "accuracy": "accuracy",
+        "loss": "loss",
+        "mse": "mean squared error",
+        "grey_mse": "of the grey image itself",
+        "best_grey_mse": "of the best image without colour",
+    }
+    return ", ".join(f"{words} {scores[name]:.4f}" for name, words in names.items() if name in scores)
 
 
 def _classes_table(evaluation: Mapping[str, Any]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import posixpath
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etl
-from etl.cli import load_tensorflow
+from etl.cli import import_tensorflow, load_tensorflow
 from etl.errors import EXIT_OK, run_main
-from trainer import output
+from trainer import backup, models, output
 from trainer.options import RESOLVED, parse
+from trainer.report import print_summary
+from trainer.strategy import make_distribution, read_cluster
+from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -26,39 +30,55 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    run(command.config, overwrite=command.overwrite)
+    run(command.config, overwrite=command.overwrite, resume=command.resume)
     return EXIT_OK
 
 
-def run(config: TrainConfig, *, overwrite: bool = False) -> dict[str, Any] | None:
+def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -> dict[str, Any] | None:
     """Trains, evaluates, exports, and says so.
 
     Args:
         config: What to train, on what.
         overwrite: Whether a model in the output folder may be replaced, once the new one is done.
+        resume: Whether to go on from a backup in the output folder, where there is one, and to do nothing where the run
+            is finished.
 
     Returns:
-        The evaluation on the test split, None where there is no such split.
+        The evaluation on the test split; None where there is no such split, and on workers other than the first.
 
     Raises:
-        ConfigError: configuration, data set and output folder don't go together; before TensorFlow is loaded.
-        DatasetError: there is no complete data set.
+        ConfigError: configuration, data set and output folder don't go together; before anything is trained.
+        DatasetError: there is no complete data set, or a backup is damaged.
         DivergedError: the loss became infinite or no number.
+        InterruptedRunError: the process was told to terminate; `resume` goes on.
     """
     from trainer.data import load_manifest, resolve
 
+    if resume and not overwrite and output.is_finished(config.output_dir):
+        print(f"{config.output_dir}: finished already; --overwrite would train anew", file=sys.stderr)
+        return None
     data = resolve(config, load_manifest(config.data_dir))
-    output.prepare(config.output_dir, overwrite=overwrite)
-    _say_missing(data)
-    load_tensorflow()
-    from trainer.report import print_summary
+    if read_cluster()[0] == 0:
+        output.prepare(config.output_dir, overwrite=overwrite)
+        _say_missing(data)
+    import_tensorflow()
     from trainer.training import train
 
     started = time.monotonic()
-    trained = train(config, data)
-    evaluation = _evaluate(config, data, trained)
+    backup_dir = posixpath.join(config.output_dir, backup.FOLDER_NAME)
+    saved = backup.load(backup_dir) if resume else None
+    # Both before TensorFlow starts.
+    fix_threads(saved.facts["threads"] if saved else None)
+    distribution = make_distribution(config.distribute)
+    load_tensorflow()
+    trained = train(config, data, distribution, saved)
+    if not distribution.is_chief:
+        return None
     with output.publishing(config.output_dir) as folder:
+        evaluation = _evaluate(config, data, trained, folder)
+        trained.board.close()
         _write(folder, config, data, trained, evaluation)
+    backup.remove(backup_dir)
     print_summary(config, data, trained, evaluation, time.monotonic() - started)
     return evaluation
 
@@ -70,13 +90,16 @@ def _say_missing(data: Data) -> None:
         print(f"no test split: not evaluated, there will be no {output.EVALUATION_NAME}", file=sys.stderr)
 
 
-def _evaluate(config: TrainConfig, data: Data, trained: Trained) -> dict[str, Any] | None:
-    """Evaluates the kept model on the test split, on no other."""
-    from trainer.evaluate import evaluate
+def _evaluate(config: TrainConfig, data: Data, trained: Trained, folder: Path) -> dict[str, Any] | None:
+    """Evaluates the kept model on the test split, on no other, and draws what there is to see."""
+    from trainer.evaluate import evaluate_run
+    from trainer.objective import make_objective
 
     if "test" not in data.num_examples:
         return None
-    scores = evaluate(trained.model, data.load("test", config), data.class_names)
+    test, prepare = data.load("test", config), make_objective(data.gives).prepare
+    scores = evaluate_run(trained.model, test, data.gives, data.class_names, folder, prepare)
+    trained.board.evaluation(scores, folder)
     return {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
 
 
@@ -84,18 +107,21 @@ def _write(
     folder: Path, config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None
 ) -> None:
     """Writes all that a run leaves into one folder."""
-    from trainer.curves import draw_curves
-    from trainer.export import export_model
+    from trainer.curves import CLASSES, COLOURS, draw_curves
+    from trainer.export import export_model, save_keras
 
     resolved = describe(config, data)
     (folder / output.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
     _write_json(folder / output.HISTORY_NAME, trained.history)
     title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
-    draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME)
+    metrics = COLOURS if data.gives == "colours" else CLASSES
+    draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME, metrics)
     if evaluation is not None:
         _write_json(folder / output.EVALUATION_NAME, evaluation)
+    save_keras(trained.model, folder / output.KERAS_NAME)
     facts = {"model": config.model, "best_epoch": trained.best_epoch, "software": resolved[RESOLVED]["software"]}
-    export_model(trained.model, data, folder / output.MODEL_NAME, facts)
+    served = models.with_images(config.model, trained.model, config.hyperparameters, data.embedding)
+    export_model(served, data, folder / output.MODEL_NAME, facts, serving_input=config.serving_input)
 
 
 def describe(config: TrainConfig, data: Data) -> dict[str, Any]:

@@ -1,14 +1,26 @@
-"""Trains one model on one data set and keeps the best epoch's weights."""
+"""Trains one model on one data set, survives a crash, and keeps the best epoch's weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import posixpath
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl.errors import ConfigError
-from trainer import models
+from etl.errors import ConfigError, PetalstreamError
+from trainer import backup, models, output, tuner
+from trainer.board import Board
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
+from trainer.objective import make_objective
+from trainer.pace import Pace
+from trainer.position import Position
+from trainer.steps import Steps, Totals
+from trainer.strategy import Distribution
+from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +28,12 @@ if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.data import Data
 
-_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+# Flags that change how a run is run, not what comes out of it.
+_FREE_FLAGS = {"output_dir", "data_dir", "backup_steps", "serving_input", "tensorboard", "profile_steps", "distribute"}
+
+
+class InterruptedRunError(PetalstreamError):
+    """The run was told to stop, and left a backup from which it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +42,37 @@ class Trained:
 
     Attributes:
         model: With the weights of the best epoch.
-        history: Metric to one value an epoch: `epoch` (from 1), `loss`, `accuracy`, `val_loss` and `val_accuracy` where
-            there is a validation split, `seconds`, and `images_per_second` of the training part.
+        history: Metric to one value an epoch: `epoch` (from 1), `loss`, `accuracy` of models that give classes, the
+            same with `val_` where there is a validation split, `lrate` at the epoch's end, `seconds`, and of the
+            training part `images_per_second` and `input_wait_share` (0 to 1).
         best_epoch: Counted from 1.
+        board: Still open, for the evaluation.
     """
 
     model: keras.Model
     history: Mapping[str, list[float]]
     best_epoch: int
+    board: Board
 
 
-def train(config: TrainConfig, data: Data) -> Trained:
-    """Builds, compiles and fits the model that a configuration asks for.
+def train(config: TrainConfig, data: Data, distribution: Distribution, saved: backup.State | None = None) -> Trained:
+    """Builds and trains the model that a configuration asks for.
 
-    Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU: the seed decides the first
-    weights, the order of the images and whatever the layers draw.
+    Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads:
+    the seed decides the first weights, the order of the images and whatever the layers draw. A run that goes on from a
+    backup gives those too.
+
+    Args:
+        config: What to train.
+        data: On what.
+        distribution: On which devices.
+        saved: The backup to go on from, None to begin.
 
     Raises:
-        ConfigError: Keras runs on another backend than TensorFlow.
+        ConfigError: Keras runs on another backend than TensorFlow, the backup is one of another run, or the batch can't
+            be divided among the workers.
         DivergedError: the loss became infinite or no number.
+        InterruptedRunError: the process was told to terminate.
     """
     import keras
 
@@ -52,75 +81,200 @@ def train(config: TrainConfig, data: Data) -> Trained:
     # Not also `enable_op_determinism`: on CPUs the bits were the same without it, on an idle and on a busy machine, and
     # it holds for the whole process, where from then on every operation without a seed fails.
     keras.utils.set_random_seed(config.seed)
-    return fit(make_model(config, data), config, data)
+    position = Position.of(config, data, distribution)
+    with distribution.strategy.scope():
+        model = make_model(config, data)
+        optimizer = make_optimizer(config, model, position.num_steps)
+    run = _Run(config, data, distribution, model, optimizer, position)
+    if saved is not None:
+        run.restore(saved)
+    elif distribution.is_chief:
+        backup.remove(run.backup_dir)
+    return run.finish()
 
 
 def make_model(config: TrainConfig, data: Data) -> keras.Model:
-    """Builds and compiles a model for classification, with fresh weights."""
-    import keras
-
-    model = models.build(
-        config.model, image_size=data.image_size, num_classes=len(data.class_names), **config.hyperparameters
-    )
-    rate: Any = config.learning_rate
-    if config.lrate_decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.num_epochs * data.steps_per_epoch(config))
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
+    """Builds the model, with fresh weights or those that `init_from` names."""
+    spec = models.find(config.model)
+    facts = {"image_size": data.image_size, "num_classes": len(data.class_names)}
+    required = {name: facts[name] for name in spec.required}
+    model = models.build(config.model, **required, **config.hyperparameters)
+    if config.init_from is not None:
+        models.init_from(model, config.init_from)
     return model
 
 
-def fit(model: keras.Model, config: TrainConfig, data: Data) -> Trained:
-    """Fits a compiled model, and leaves it with the weights of the best epoch."""
-    num_images = data.num_examples["train"]
-    best = BestWeights(config.monitor, config.patience)
-    history: dict[str, list[float]] = {}
-    with display(num_images) as shown:
-        model.fit(
-            data.load_training(config),
-            epochs=config.num_epochs,
-            steps_per_epoch=data.steps_per_epoch(config),
-            validation_data=data.load("validation", config) if "validation" in data.num_examples else None,
-            shuffle=False,
-            verbose=0,
-            callbacks=[_follow(model, config, num_images, best, history, shown)],
-        )
-    model.set_weights(best.weights)
-    return Trained(model, history, best.epoch)
+def make_optimizer(config: TrainConfig, model: keras.Model, num_steps: int) -> keras.Optimizer:
+    """Makes Adam, with its variables, so that a backup has somewhere to go.
 
-
-def _follow(
-    model: keras.Model,
-    config: TrainConfig,
-    num_images: int,
-    best: BestWeights,
-    history: dict[str, list[float]],
-    shown: Display,
-) -> keras.callbacks.Callback:
-    """Joins Keras' callbacks to our own classes."""
+    Args:
+        config: Says the learning rate and its decay.
+        model: Whose weights it trains.
+        num_steps: Of the whole run.
+    """
     import keras
 
-    watch = Stopwatch()
+    rate: Any = config.lrate
+    if config.lrate_decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, num_steps)
+    optimizer = keras.optimizers.Adam(rate, beta_1=models.find(config.model).beta_1)
+    optimizer.build(model.trainable_variables)
+    return optimizer
 
-    def end_batch(batch: int, logs: Mapping[str, float] | None = None) -> None:
-        shown.advance(len(history.get("epoch", ())) + 1, min(num_images, (batch + 1) * config.batch_size))
 
-    def end_epoch(index: int, logs: Mapping[str, float] | None = None) -> None:
-        epoch = index + 1
-        metrics = {name: float(value) for name, value in (logs or {}).items() if name in _METRICS}
-        metrics |= watch.read(num_images)
-        is_best = best.see(epoch, metrics, model.get_weights())
+class _Run:
+    """A run in progress: everything that a backup holds, and what moves it on."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Data,
+        distribution: Distribution,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        position: Position,
+    ) -> None:
+        self._config, self._data, self._distribution = config, data, distribution
+        self._model, self._optimizer, self._position = model, optimizer, position
+        self._objective = make_objective(models.find(config.model).gives)
+        self._steps = Steps(model, optimizer, self._objective, distribution)
+        self._totals = Totals(self._objective.metrics)
+        self._best = BestWeights(config.monitor, config.patience)
+        self._history: dict[str, list[float]] = {}
+        self._threads = fix_threads()
+        log_dir = posixpath.join(config.output_dir, output.TENSORBOARD_NAME) if config.tensorboard else None
+        self._board = Board(log_dir if distribution.is_chief else None, config.profile_steps)
+        self.backup_dir = posixpath.join(config.output_dir, backup.FOLDER_NAME)
+
+    def restore(self, saved: backup.State) -> None:
+        """Goes to where a backup was made."""
+        facts = saved.facts
+        backup.check_same(facts, self._flags(), self._data.fingerprint)
+        backup.assign(self._model.variables, saved.variables, "weights")
+        backup.assign(self._optimizer.variables, saved.optimizer, "optimizer's variables")
+        self._totals = Totals(self._objective.metrics, saved.totals)
+        self._best.restore(facts["best"], list(saved.best_weights))
+        self._history = {name: list(values) for name, values in facts["history"].items()}
+        self._position = self._position.at(facts["step"])
+
+    def finish(self) -> Trained:
+        """Trains to the end."""
+        if self._config.tensorboard and self._distribution.is_chief:
+            self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
+        with display(self._position.epoch_examples) as shown, _terminable() as is_terminated:
+            self._train_all(shown, is_terminated)
+        self._model.set_weights(self._best.weights)
+        return Trained(self._model, self._history, self._best.epoch, self._board)
+
+    def _train_all(self, shown: Display, is_terminated: Callable[[], bool]) -> None:
+        validation = self._data.load("validation", self._config) if "validation" in self._data.num_examples else None
+        batches = iter(self._data.load_training(self._config, self._distribution, self._position))
+        while self._position.num_epochs_done < self._config.num_epochs and not self._best.should_stop:
+            watch = Stopwatch()
+            watch.start()
+            seen, waited = self._totals.num_examples, self._totals.wait_seconds
+            self._train_epoch(batches, shown, is_terminated)
+            watch.end_training()
+            rest = watch, self._totals.num_examples - seen, self._totals.wait_seconds - waited
+            self._end_epoch(validation, shown, *rest)
+            self._back_up_if(is_terminated, is_epochs_end=True)
+
+    def _train_epoch(self, batches: Iterator[Any], shown: Display, is_terminated: Callable[[], bool]) -> None:
+        """Trains to the end of the epoch."""
+        epoch = self._position.num_epochs_done
+        pace = Pace(self._position.step, self._totals)
+        while self._position.num_epochs_done == epoch:
+            self._board.profile(self._position.step)
+            number = self._position.count_steps(self._config.steps_per_execution, self._config.backup_steps)
+            is_own = self._position.has_own_batch
+            self._totals.add(self._steps.train(batches if is_own else self._spares, number, 1.0 if is_own else 0.0))
+            self._position = self._position.at(self._position.step + number)
+            shown.advance(epoch + 1, self._totals.num_examples)
+            if (measured := pace.read(self._position.step, self._totals)) is not None:
+                self._board.steps(self._position.step, {**measured, "lrate": float(self._optimizer.learning_rate)})
+            if self._position.num_epochs_done == epoch:
+                self._back_up_if(is_terminated, is_epochs_end=False)
+
+    @functools.cached_property
+    def _spares(self) -> Iterator[Any]:
+        """Batches that count for nothing, for a worker that has one less than the others.
+
+        From the same pipeline as the others: with another signature this worker would trace its step anew, and wait for
+        the others in another collective operation than they are in.
+        """
+        return iter(self._data.load_training(self._config, self._distribution, self._position.at(0)))
+
+    def _end_epoch(
+        self, validation: Any, shown: Display, watch: Stopwatch, num_images: int, wait_seconds: float
+    ) -> None:
+        """Validates, and takes note of the epoch."""
+        epoch = self._position.num_epochs_done
+        metrics = self._totals.means()
+        if validation is not None:
+            metrics |= {f"val_{name}": value for name, value in self._steps.evaluate(validation).items()}
+        metrics["lrate"] = float(self._optimizer.learning_rate)
+        metrics |= watch.read(num_images, wait_seconds)
+        self._totals = Totals(self._objective.metrics)
+        is_best = self._best.see(epoch, metrics, self._model.get_weights())
         for name, value in {"epoch": epoch, **metrics}.items():
-            history.setdefault(name, []).append(value)
-        shown.end_epoch(epoch_line(epoch, config.num_epochs, metrics, is_best=is_best))
-        model.stop_training = best.should_stop
+            self._history.setdefault(name, []).append(value)
+        self._board.epoch(epoch, metrics, self._model)
+        if self._distribution.is_chief:
+            watched = self._config.monitor
+            tuner.report(watched, metrics.get(f"val_{watched}", metrics[watched]), epoch)
+        shown.end_epoch(epoch_line(epoch, self._config.num_epochs, metrics, is_best=is_best))
 
-    return keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs=None: watch.start(),
-        on_train_batch_end=end_batch,
-        on_test_begin=lambda logs=None: watch.end_training(),
-        on_epoch_end=end_epoch,
-    )
+    def _back_up_if(self, is_terminated: Callable[[], bool], *, is_epochs_end: bool) -> None:
+        """Writes a backup where one is due, or where the process was told to stop, which it then does.
+
+        Raises:
+            InterruptedRunError: the process was told to stop.
+        """
+        every = self._config.backup_steps
+        is_due = is_epochs_end if every is None else self._position.step % every == 0
+        if is_due or is_terminated():
+            self._back_up()
+        if is_terminated():
+            step = self._position.step
+            raise InterruptedRunError(
+                f"told to stop after step {step}; the same command with --resume goes on from there"
+            )
+
+    def _back_up(self) -> None:
+        if not self._distribution.is_chief:
+            return
+        facts = {
+            "step": self._position.step,
+            "best": self._best.to_facts(),
+            "history": self._history,
+            "threads": self._threads,
+            "flags": self._flags(),
+            "fingerprint": self._data.fingerprint,
+        }
+        state = backup.State(
+            variables=backup.arrays_of(self._model.variables),
+            optimizer=backup.arrays_of(self._optimizer.variables),
+            totals=self._totals.sums,
+            best_weights=self._best.weights,
+            facts=facts,
+        )
+        backup.save(self.backup_dir, state)
+
+    def _flags(self) -> dict[str, Any]:
+        """Returns the flags that the result depends on."""
+        flags = {name: value for name, value in self._config.to_dict().items() if name not in _FREE_FLAGS}
+        return {**flags, "num_workers": self._distribution.num_workers}
+
+
+@contextmanager
+def _terminable() -> Iterator[Callable[[], bool]]:
+    """Takes note of SIGTERM, which a preempted machine sends; the training ends behind the next step."""
+    told = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield told.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        yield told.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.harness import machine
-from benchmarks.reporting import chapter_figures, results
+from benchmarks.reporting import chapter_figures, learning_blocks, own_blocks, results
 from benchmarks.reporting.claims import find_claims
 from benchmarks.reporting.markdown import NOT_RUN, TIMES
 from etl import errors
@@ -37,7 +37,7 @@ def entry(group: str, name: str, seconds: float, **info: Any) -> dict[str, Any]:
 def table_entry(table: str, row: str, position: int, wall: float, **info: Any) -> dict[str, Any]:
     timed = {"wall_seconds": wall, "cpu_seconds": 2 * wall, "wall_rounds": [wall, wall], "speed_up": 4 / wall}
     sizes = {"num_photographs": 96, "num_epochs": 2, "num_images": 20, "image": "338x600"}
-    return entry(f"table {table}", row, wall, table=table, row=row, position=position, **timed, **sizes, **info)
+    return entry(f"table {table}", row, wall, table=table, row=row, position=position, **{**timed, **sizes, **info})
 
 
 def table_7_1(suffix: str = "", **info: Any) -> list[dict[str, Any]]:
@@ -174,6 +174,35 @@ def test_the_etl_is_rendered(tmp_path: Path) -> None:
     pictures = {path.name for path in (tmp_path / "benchmarks").iterdir()}
     assert pictures == {"etl_share_by_stage.png", "etl_memory_and_cost_by_size.png"}
     assert all(f"](benchmarks/{name})" in content for name in pictures)
+
+
+def test_serving_is_rendered(tmp_path: Path) -> None:
+    info = {"model": "M", "items_a_second": 321.4, "p50_ms": 24.44, "p99_ms": 31.0, "num_calls": 360}
+    entries = [table_entry("serving", "8 photographs", 1, 3.1, **info), table_entry("serving", "1", 0, 9.0, **info)]
+    measured = results.load([write(tmp_path / "r.json", entries)])
+    lines = own_blocks.render_serving(measured).splitlines()
+    assert lines[0] == "| a call | photographs a second | p50 ms | p99 ms | calls |"
+    assert lines[2:4] == ["| 1 | 321 | 24.4 | 31.0 | 360 |", "| 8 photographs | 321 | 24.4 | 31.0 | 360 |"]
+    assert lines[-1].startswith("Model: M; whole JPEG files in, medians of 2 rounds")
+    assert own_blocks.render_serving(results.load([write(tmp_path / "n.json", [])])) == NOT_RUN
+
+
+def test_learning_is_rendered(tmp_path: Path) -> None:
+    flowers = {"accuracies": [0.8, 0.9], "accuracy": 0.85, "num_examples": 969, "num_tested": 301, "num_epochs": 10}
+    cifar = {"accuracy": 0.9, "val_accuracy": 0.5, "gap": 0.4, "val_loss": 1.5, "num_epochs": 10}
+    colours = {"losses": {"1": 0.25, "10": 0.05}, "mse": 0.02, "grey_mse": 0.2, "best_grey_mse": 0.03}
+    entries = [
+        table_entry("learning: flowers", "on pixels", 0, 9.0, epoch_seconds=4.0, **flowers),
+        table_entry("learning: flowers", "on embeddings", 1, 9.0, epoch_seconds=0.05, **flowers),
+        table_entry("learning: cifar-10", "dropout 0", 0, 9.0, **cifar),
+        table_entry("learning: colours", "colorizer", 0, 9.0, num_examples=224, num_tested=75, **colours),
+    ]
+    page = learning_blocks.render_learning(results.load([write(tmp_path / "r.json", entries)]))
+    assert "| on pixels | 0.850 | 0.800, 0.900 | 4.00 |" in page
+    assert "An epoch on embeddings is 80.0 times shorter." in page
+    assert "| dropout 0 | 0.900 | 0.500 | 0.400 | 1.500 |" in page
+    assert "| colorizer | 0.2500 | 0.0500 | 0.0200 | 0.2000 | 0.0300 |" in page
+    assert learning_blocks.render_learning(results.load([write(tmp_path / "n.json", [])])) == NOT_RUN
 
 
 @pytest.mark.parametrize("content", [None, "no JSON", '{"benchmarks": []}', "[]"])

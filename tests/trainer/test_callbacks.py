@@ -79,7 +79,7 @@ def test_validation_does_not_count_as_training_time(monkeypatch: pytest.MonkeyPa
     watch = Stopwatch()
     watch.start()
     watch.end_training()
-    assert watch.read(100) == {"seconds": 5.0, "images_per_second": 50.0}
+    assert watch.read(100, 0.5) == {"seconds": 5.0, "images_per_second": 50.0, "input_wait_share": 0.25}
 
 
 def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +89,7 @@ def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureF
         "val_loss": 0.25,
         "val_accuracy": 1.0,
         "images_per_second": 1234,
+        "input_wait_share": 0.031,
         "seconds": 2,
     }
     with display(10) as shown:
@@ -97,7 +98,7 @@ def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureF
         shown.end_epoch(epoch_line(1, 2, metrics, is_best=True))
     assert capsys.readouterr().err == (
         "epoch 1/2: loss 0.5000, accuracy 0.7500, validation loss 0.2500, accuracy 1.0000, "
-        "1,234 images/s, 2.0 s, best so far\n"
+        "1,234 images/s, 3% waiting for input, 2.0 s, best so far\n"
     )
 
 

@@ -152,7 +152,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_help_tells_every_flag_and_default() -> None:
     text = parser().format_help()
-    assert "linear 0.0001, cnn 0.005" in " ".join(text.split())
-    assert "passes over the training split (default: 10)" in " ".join(text.split())
+    assert "(default: 0.001, linear 0.0001, cnn 0.005, colorizer 0.0002, colorizer_unet 0.0002)" in " ".join(
+        text.split()
+    )
+    assert "epochs (default: 10, colorizer 100, colorizer_unet 100)" in " ".join(text.split())
     for option in ("--num_hidden", "--dropout", "--l1", "--l2", "--patience", "--config"):
         assert option in text

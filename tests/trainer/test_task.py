@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -23,8 +24,12 @@ def read(folder: Path, name: str) -> Any:
     return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
+# What a classifier leaves.
+LEFT = sorted({*output.FILES, output.MODEL_NAME} - {output.COLOURS_NAME})
+
+
 def test_everything_is_there_and_nothing_else(run_dir: Path) -> None:
-    assert sorted(path.name for path in run_dir.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
+    assert sorted(path.name for path in run_dir.iterdir()) == LEFT
     assert Image.open(run_dir / output.CURVES_NAME).format == "PNG"
 
 
@@ -89,7 +94,8 @@ def test_without_the_splits_for_it_nothing_is_chosen_or_evaluated(
     assert "no validation split: the last epoch's model is kept" in printed.err
     assert "no test split: not evaluated, there will be no evaluation.json" in printed.err
     assert "no such split: not evaluated" in printed.out
-    assert set(read(folder, output.HISTORY_NAME)) == {"epoch", "loss", "accuracy", "seconds", "images_per_second"}
+    learnt, measured = {"epoch", "loss", "accuracy"}, {"lrate", "seconds", "images_per_second", "input_wait_share"}
+    assert set(read(folder, output.HISTORY_NAME)) == learnt | measured
     assert not (folder / output.EVALUATION_NAME).exists()
     description = json.loads((folder / "model" / "assets.extra" / "petalstream.json").read_text(encoding="utf-8"))
     assert description["best_epoch"] == 2
@@ -105,7 +111,7 @@ def test_a_model_is_replaced_only_when_asked(
     assert read(folder, output.HISTORY_NAME) == read(run_dir, output.HISTORY_NAME)
     assert train(folder, "--num_epochs", "3", "--overwrite") == 0
     assert read(folder, output.HISTORY_NAME)["epoch"] == [1, 2, 3]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
+    assert sorted(path.name for path in folder.iterdir()) == LEFT
 
 
 def test_training_that_diverges_fails_and_leaves_no_model(
@@ -121,7 +127,7 @@ def test_the_closing_tables_say_what_was_done(run: Run) -> None:
     assert "epoch 2/2: loss" in run.err
     for text in ("linear, 5,403 parameters", "36 train, 12 validation, 9 test", "2 of 2", *CLASS_NAMES):
         assert text in run.out
-    for name in (output.MODEL_NAME, *output.FILES):
+    for name in LEFT:
         assert str(run.folder / name) in run.out
 
 
@@ -152,3 +158,44 @@ def test_without_a_training_split_there_is_nothing_to_do(
 ) -> None:
     assert train(tmp_path / "out", data_dir=without_splits("train")) == 2
     assert "error: split: got 'train', expected" in capsys.readouterr().err
+
+
+def test_virtual_epochs_end_where_they_are_told_to(train: Train, tmp_path: Path) -> None:
+    # 36 examples in batches of 8 are five steps; three virtual epochs of 20 are nine.
+    assert train(tmp_path, "--num_epochs", "3", "--num_training_examples", "20", "--steps_per_execution", "2") == 0
+    history = read(tmp_path, output.HISTORY_NAME)
+    assert history["epoch"] == [1, 2, 3]
+    resolved = yaml.safe_load((tmp_path / output.CONFIG_NAME).read_text(encoding="utf-8"))
+    assert (resolved["num_training_examples"], resolved["steps_per_execution"]) == (20, 2)
+
+
+def test_another_run_goes_on_from_a_models_weights(run_dir: Path, train: Train, tmp_path: Path) -> None:
+    assert train(tmp_path, "--init_from", str(run_dir), "--num_epochs", "1", "--lrate", "1e-30") == 0
+    one, other = (keras.saving.load_model(folder / output.KERAS_NAME) for folder in (run_dir, tmp_path))
+    for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_the_tuner_gets_a_line_an_epoch(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "metrics"))
+    assert train(tmp_path / "out") == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics").read_text(encoding="utf-8").splitlines()]
+    history = read(tmp_path / "out", output.HISTORY_NAME)
+    assert [float(line["accuracy"]) for line in lines] == history["val_accuracy"]
+    assert [line["global_step"] for line in lines] == ["1", "2"]
+
+
+def test_event_files_are_written_where_asked(train: Train, tmp_path: Path) -> None:
+    assert train(tmp_path, "--tensorboard") == 0
+    folders = {path.parent.name for path in (tmp_path / output.TENSORBOARD_NAME).rglob("events.out.tfevents.*")}
+    assert folders == {"train", "validation", "test"}
+
+
+def test_a_colorizer_leaves_a_grid_and_a_model_that_gives_pngs(train: Train, tmp_path: Path) -> None:
+    flags = ("--model", "colorizer_unet", "--image_size", "16", "--num_epochs", "1", "--lrate", "0.0002")
+    assert train(tmp_path, *flags, variant="jpeg") == 0
+    evaluation = read(tmp_path, output.EVALUATION_NAME)
+    assert 0 < evaluation["mse"] < 4
+    assert evaluation["num_examples"] == NUM_EXAMPLES["test"]
+    assert Image.open(tmp_path / output.COLOURS_NAME).format == "PNG"
+    assert not (tmp_path / "confusion.png").exists()

@@ -7,20 +7,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from etl import manifest
 from etl.errors import ConfigError
+from trainer import training
 from trainer.config import TrainConfig
 from trainer.data import Data, resolve
-from trainer.training import Trained, make_model, train
+from trainer.evaluate import evaluate
+from trainer.position import Position
+from trainer.strategy import Distribution
+from trainer.training import Trained, make_model, make_optimizer
 
 LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def prepare(data_dir: Path, **fields: Any) -> tuple[TrainConfig, Data]:
     given = {"variant": "pixel", "model": "linear", "num_epochs": 2, "batch_size": 8, "seed": 1, **fields}
-    config = TrainConfig(data_dir=str(data_dir), output_dir="unused", **given)
+    config = TrainConfig(data_dir=str(data_dir), output_dir=str(data_dir / "unused"), **given)
     return config, resolve(config, manifest.load(data_dir))
+
+
+def here() -> Distribution:
+    return Distribution("cpu", tf.distribute.get_strategy())
+
+
+def train(config: TrainConfig, data: Data) -> Trained:
+    return training.train(config, data, here())
 
 
 def weights(trained: Trained) -> np.ndarray:
@@ -44,7 +57,7 @@ def test_the_best_epoch_is_kept_not_the_last(data_dir: Path) -> None:
     history = trained.history
     scores = list(zip(history["val_accuracy"], [-loss for loss in history["val_loss"]], strict=True))
     assert trained.best_epoch == scores.index(max(scores)) + 1
-    kept = trained.model.evaluate(data.load("validation", config), verbose=0, return_dict=True)
+    kept = evaluate(trained.model, data.load("validation", config), data.class_names)
     assert kept["accuracy"] == pytest.approx(history["val_accuracy"][trained.best_epoch - 1])
     assert kept["loss"] == pytest.approx(history["val_loss"][trained.best_epoch - 1], rel=1e-5)
     # Else this would hold of any epoch.
@@ -66,7 +79,8 @@ def test_a_linear_model_learns_the_colours(data_dir: Path) -> None:
 @pytest.mark.parametrize(("decay", "last"), [("cosine", 0.0), ("none", 0.004)])
 def test_the_learning_rate_falls_to_nothing_or_stays(data_dir: Path, decay: str, last: float) -> None:
     config, data = prepare(data_dir, lrate=0.004, lrate_decay=decay)
-    optimizer = make_model(config, data).optimizer
+    num_steps = Position.of(config, data, here()).num_steps
+    optimizer = make_optimizer(config, make_model(config, data), num_steps)
     assert np.asarray(optimizer.learning_rate) == pytest.approx(0.004)
     # 36 examples in batches of 8, twice.
     optimizer.iterations.assign(10)

@@ -1,0 +1,199 @@
+"""Real processes that are killed while they train, and go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.trainer.conftest import CLASS_NAMES
+from trainer import backup, layers
+
+ROOT = Path(__file__).parents[2]
+NUM_EPOCHS = 30
+# With layers that flip and drop, and batch normalisation: all that has a state of its own. Backups fall into epochs,
+# which have five steps.
+FLAGS = (
+    "--model",
+    "cnn",
+    "--dropout",
+    "0.4",
+    "--num_hidden",
+    "8",
+    "--batch_size",
+    "8",
+    "--seed",
+    "5",
+    "--lrate",
+    "0.003",
+)
+LENGTH = ("--num_epochs", str(NUM_EPOCHS), "--backup_steps", "7")
+
+
+def start(data_dir: Path, output_dir: Path, *flags: str, config: str = "") -> subprocess.Popen[str]:
+    folders = ("--data_dir", str(data_dir), "--output_dir", str(output_dir), "--variant", "pixel")
+    command = [sys.executable, "-m", "trainer.task", *folders, *flags]
+    environment = {**os.environ, "TF_CONFIG": config, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Waits for a process that ends well; returns what it printed."""
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out + err
+
+
+def read_step(output_dir: Path) -> int:
+    """Returns the step of the latest backup, -1 where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        content = json.loads((output_dir / backup.FOLDER_NAME / "latest.json").read_text(encoding="utf-8"))
+        return int(content["facts"]["step"])
+    return -1
+
+
+def wait_for_progress(processes: Sequence[subprocess.Popen[str]], output_dir: Path, since: int) -> None:
+    """Waits until a backup was made."""
+    deadline = time.monotonic() + 200
+    while read_step(output_dir) <= since:
+        assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def weights(output_dir: Path) -> list[np.ndarray]:
+    assert layers
+    model = keras.saving.load_model(output_dir / "model.keras")
+    arrays: list[np.ndarray] = model.get_weights()
+    return arrays
+
+
+def learnt(output_dir: Path) -> dict[str, Any]:
+    """What was measured of the model, without what was measured of the machine."""
+    history = json.loads((output_dir / "history.json").read_text(encoding="utf-8"))
+    return {name: history[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lrate")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "out"
+    finish(start(data_dir, folder, *FLAGS, *LENGTH))
+    return folder
+
+
+def test_killed_five_times_it_ends_with_the_same_bits(data_dir: Path, undisturbed: Path, tmp_path: Path) -> None:
+    dice = random.Random(11)
+    for _ in range(5):
+        step = read_step(tmp_path)
+        process = start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume")
+        wait_for_progress([process], tmp_path, step)
+        time.sleep(dice.uniform(0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (tmp_path / "model").exists()
+    assert 0 < read_step(tmp_path) < 5 * NUM_EPOCHS
+    finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
+    for one, other in zip(weights(undisturbed), weights(tmp_path), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert learnt(undisturbed) == learnt(tmp_path)
+    assert not (tmp_path / backup.FOLDER_NAME).exists()
+
+
+def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed: Path, tmp_path: Path) -> None:
+    process = start(data_dir, tmp_path, *FLAGS, *LENGTH)
+    wait_for_progress([process], tmp_path, -1)
+    process.send_signal(signal.SIGTERM)
+    err = process.communicate(timeout=100)[1]
+    assert process.returncode == 1
+    assert f"told to stop after step {read_step(tmp_path)}; the same command with --resume goes on from there" in err
+    other = start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume", "--lrate", "0.1")
+    assert "--lrate: got 0.1, expected 0.003, as in the backup" in other.communicate(timeout=100)[1]
+    assert other.returncode == 2
+    finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
+    for one, other_array in zip(weights(undisturbed), weights(tmp_path), strict=True):
+        np.testing.assert_array_equal(one, other_array)
+    assert "finished already" in finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
+
+
+@contextlib.contextmanager
+def two_workers(data_dir: Path, output_dir: Path, *flags: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Starts two workers on loopback."""
+    addresses = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            free = stack.enter_context(socket.socket())
+            free.bind(("localhost", 0))
+            addresses.append(f"localhost:{free.getsockname()[1]}")
+    processes = []
+    for index in range(2):
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        processes.append(start(data_dir, output_dir, *flags, config=json.dumps(config)))
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+LINEAR = (
+    "--model",
+    "linear",
+    "--batch_size",
+    "8",
+    "--seed",
+    "5",
+    "--lrate",
+    "0.001",
+    "--l2",
+    "0.01",
+    "--num_epochs",
+    "6",
+)
+
+
+def test_two_workers_learn_what_one_learns(data_dir: Path, tmp_path: Path) -> None:
+    finish(start(data_dir, tmp_path / "one", *LINEAR))
+    with two_workers(data_dir, tmp_path / "two", *LINEAR, "--share", "batches") as processes:
+        for process in processes:
+            finish(process)
+    for one, two in zip(weights(tmp_path / "one"), weights(tmp_path / "two"), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    one, two = learnt(tmp_path / "one"), learnt(tmp_path / "two")
+    np.testing.assert_allclose(one["loss"], two["loss"], rtol=1e-4)
+    # Every example counted once an epoch: the accuracies are the same fractions of 36.
+    np.testing.assert_allclose(one["accuracy"], two["accuracy"], atol=1e-6)
+    assert len(CLASS_NAMES) == 3
+
+
+def test_two_workers_one_of_them_killed_end_as_if_none_had_been(data_dir: Path, tmp_path: Path) -> None:
+    # Batches of 16 by two: of the 36 examples the last four are two for each.
+    flags = (*FLAGS, "--batch_size", "16", "--num_epochs", "20", "--backup_steps", "4")
+    with two_workers(data_dir, tmp_path / "whole", *flags) as processes:
+        for process in processes:
+            finish(process)
+    with two_workers(data_dir, tmp_path / "killed", *flags) as processes:
+        wait_for_progress(processes, tmp_path / "killed", -1)
+        processes[1].send_signal(signal.SIGKILL)
+        time.sleep(0.3)
+        assert not (tmp_path / "killed" / "model").exists()
+    with two_workers(data_dir, tmp_path / "killed", *flags, "--resume") as processes:
+        for process in processes:
+            finish(process)
+    for one, two in zip(weights(tmp_path / "whole"), weights(tmp_path / "killed"), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,170 @@
+"""The state of a run on disk, from which it goes on exactly where it was.
+
+A backup holds all that the rest of the run depends on: weights, the optimizer's variables, seed generators (which
+Keras writes to none of its formats), the epoch's sums so far, the best weights, the place in the epoch, the history.
+Bits also depend on the number of threads, so that is in it too. It is one file of arrays under a name of its own, and a
+small file that names it, replaced in one move: whoever is killed while writing leaves the backup before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etl.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    import keras
+
+FOLDER_NAME = "backup"
+_LATEST_NAME = "latest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is in a backup.
+
+    Attributes:
+        variables: The model's, the seed generators' included, in their order.
+        optimizer: The optimizer's variables, in their order.
+        totals: The sums of the epoch so far.
+        best_weights: Those of the best epoch so far; empty before the first epoch's end.
+        facts: JSON's types: the place, the history, what the best epoch was.
+    """
+
+    variables: Sequence[np.ndarray]
+    optimizer: Sequence[np.ndarray]
+    totals: np.ndarray
+    best_weights: Sequence[np.ndarray]
+    facts: Mapping[str, Any]
+
+
+def save(folder: str, state: State) -> None:
+    """Writes a backup and removes the one before.
+
+    Args:
+        folder: Local, or on an object store; made where there is none.
+        state: What to write.
+    """
+    import tensorflow as tf
+
+    arrays = {f"{name}-{index}": array for name in _LISTS for index, array in enumerate(getattr(state, name))}
+    buffer = io.BytesIO()
+    np.savez(buffer, totals=state.totals, **arrays)
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    tf.io.gfile.makedirs(folder)
+    name = f"state-{digest[:16]}.npz"
+    _write(posixpath.join(folder, name), data)
+    content = {"file": name, "sha256": digest, "facts": dict(state.facts)}
+    _write(posixpath.join(folder, _LATEST_NAME), json.dumps(content).encode())
+    for other in tf.io.gfile.listdir(folder):
+        if other.rstrip("/") not in (name, _LATEST_NAME):
+            tf.io.gfile.remove(posixpath.join(folder, other))
+
+
+def load(folder: str) -> State | None:
+    """Reads the latest backup.
+
+    Returns:
+        None where there is none.
+
+    Raises:
+        DatasetError: what lies there isn't what was written.
+    """
+    import tensorflow as tf
+
+    latest = posixpath.join(folder, _LATEST_NAME)
+    if not tf.io.gfile.exists(latest):
+        return None
+    mend = "delete it to start anew"
+    try:
+        content = json.loads(_read(latest))
+        data = _read(posixpath.join(folder, content["file"]))
+        if hashlib.sha256(data).hexdigest() != content["sha256"]:
+            raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        raise DatasetError(f"{folder}: the backup can't be read; {mend}") from error
+    with np.load(io.BytesIO(data)) as arrays:
+        lists = {
+            name: [arrays[f"{name}-{index}"] for index in range(sum(key.startswith(f"{name}-") for key in arrays))]
+            for name in _LISTS
+        }
+        return State(**lists, totals=arrays["totals"], facts=content["facts"])
+
+
+def remove(folder: str) -> None:
+    """Removes all backups, if there are any."""
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
+
+
+def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: str) -> None:
+    """Checks that a backup is one of the same run.
+
+    Args:
+        facts: The backup's, with `flags` and `fingerprint`.
+        flags: All flags of this run that its result depends on.
+        fingerprint: Of the data set.
+
+    Raises:
+        ConfigError: another flag, or other data.
+    """
+    mend = "give the same, or leave --resume out to start anew"
+    if facts["fingerprint"] != fingerprint:
+        raise ConfigError(
+            "--data_dir", fingerprint[:16], f"the data set of the backup, {facts['fingerprint'][:16]}", mend
+        )
+    # Through JSON, as the backup's went.
+    flags, saved = json.loads(json.dumps(dict(flags))), facts["flags"]
+    for name in sorted({*flags, *saved}):
+        if flags.get(name) != saved.get(name):
+            raise ConfigError(f"--{name}", flags.get(name), f"{saved.get(name)}, as in the backup", mend)
+
+
+def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Returns the values of Keras' variables."""
+    return [np.asarray(variable.value) for variable in variables]
+
+
+def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], what: str) -> None:
+    """Gives variables the values of a backup.
+
+    Raises:
+        DatasetError: they are others.
+    """
+    if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+        raise DatasetError(f"the backup's {what} are those of another model; delete it to start anew")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+_LISTS = ("variables", "optimizer", "best_weights")
+
+
+def _write(path: str, data: bytes) -> None:
+    """Writes a file that is whole or not there; on an object store every write is."""
+    import tensorflow as tf
+
+    target = path if "://" in path else f"{path}.new"
+    with tf.io.gfile.GFile(target, "wb") as file:
+        file.write(data)
+    if target != path:
+        tf.io.gfile.rename(target, path, overwrite=True)
+
+
+def _read(path: str) -> bytes:
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        data: bytes = file.read()
+        return data

@@ -1,0 +1,110 @@
+"""Where a run is: arithmetic of steps, epochs of the data, and the epochs that are reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trainer.config import TrainConfig
+    from trainer.data import Data
+    from trainer.strategy import Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A step of a run; all workers are at the same one.
+
+    Attributes:
+        step: Steps done, of the whole run.
+        num_epochs: Epochs of the run: passes over the data, or virtual ones.
+        steps_per_epoch: Of these.
+        epoch_examples: Examples of one of them, of all workers.
+        data_steps: Steps of one pass over the data: as many as the worker with the most batches has.
+        own_steps: Batches that this worker has in a pass: those, or one less.
+        is_ragged: Whether some worker has one less.
+    """
+
+    step: int
+    num_epochs: int
+    steps_per_epoch: int
+    epoch_examples: int
+    data_steps: int
+    own_steps: int
+    is_ragged: bool
+
+    @classmethod
+    def of(cls, config: TrainConfig, data: Data, distribution: Distribution) -> Position:
+        """Returns the beginning of a run.
+
+        Raises:
+            ConfigError: the batch can't be divided among the workers.
+        """
+        num_workers = distribution.num_workers
+        if config.batch_size % num_workers:
+            raise ConfigError("--batch_size", config.batch_size, f"a multiple of {num_workers}, the number of workers")
+        plan = data.plan_training(config, distribution)
+        num_examples, own_batch = plan.split.num_examples, config.batch_size // num_workers
+        most, least = (
+            math.ceil(share / own_batch) for share in (-(-num_examples // num_workers), num_examples // num_workers)
+        )
+        epoch_examples = config.num_training_examples or num_examples
+        is_virtual = config.num_training_examples is not None
+        return cls(
+            step=0,
+            num_epochs=config.num_epochs,
+            steps_per_epoch=math.ceil(epoch_examples / config.batch_size) if is_virtual else most,
+            epoch_examples=epoch_examples,
+            data_steps=most,
+            own_steps=plan.steps_per_epoch,
+            is_ragged=most != least,
+        )
+
+    @property
+    def num_steps(self) -> int:
+        """Of the whole run."""
+        return self.num_epochs * self.steps_per_epoch
+
+    @property
+    def num_epochs_done(self) -> int:
+        """Whole epochs behind this step."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def data_epoch(self) -> int:
+        """The pass over the data that the next step belongs to, from 0."""
+        return self.step // self.data_steps
+
+    @property
+    def data_step(self) -> int:
+        """Batches of this worker's own that are done in that pass."""
+        return min(self.step % self.data_steps, self.own_steps)
+
+    @property
+    def has_own_batch(self) -> bool:
+        """Whether this worker has a batch for the next step."""
+        return self.step % self.data_steps < self.own_steps
+
+    def at(self, step: int) -> Position:
+        """Returns another step of the same run."""
+        return dataclasses.replace(self, step=step)
+
+    def count_steps(self, at_most: int, backup_steps: int | None) -> int:
+        """Returns how many steps may run as one: to the end of the epoch or the next backup, and all with own batches.
+
+        Args:
+            at_most: The largest number.
+            backup_steps: Steps between two backups; None for none within an epoch.
+        """
+        ends = [at_most, self.steps_per_epoch - self.step % self.steps_per_epoch]
+        if backup_steps is not None:
+            ends.append(backup_steps - self.step % backup_steps)
+        if self.is_ragged:
+            # The last step of a pass is one of its own, for every worker: they must all call the same.
+            place = self.step % self.data_steps
+            ends.append(max(1, self.data_steps - 1 - place))
+        return min(ends)

@@ -1,0 +1,133 @@
+"""What a run is spread over: one device, the GPUs of a machine, several machines, a TPU."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+CHOICES = ("auto", "cpu", "gpus_one_machine", "gpus_multiple_machines", "tpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One worker's view of all.
+
+    Attributes:
+        name: One of `CHOICES` but `auto`.
+        strategy: TensorFlow's; its default one on a single device.
+        worker: This worker's number, from 0.
+        num_workers: Processes that train together, each with its own share of the records.
+        num_local_replicas: Devices of this worker.
+    """
+
+    name: str
+    strategy: tf.distribute.Strategy
+    worker: int = 0
+    num_workers: int = 1
+    num_local_replicas: int = 1
+
+    @property
+    def num_replicas(self) -> int:
+        """Devices of all workers."""
+        return self.num_workers * self.num_local_replicas
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this worker writes what a run leaves."""
+        return self.worker == 0
+
+
+def make_distribution(choice: str) -> Distribution:
+    """Makes the strategy; before anything else of TensorFlow, since several workers must find each other first.
+
+    Args:
+        choice: One of `CHOICES`. `auto` takes several machines where `TF_CONFIG` names several workers, else a TPU
+            where `TPU_NAME` names one, else all GPUs of this machine, else its CPU.
+
+    Raises:
+        ConfigError: there is nothing of that kind here.
+    """
+    import tensorflow as tf
+
+    choice = _choose(tf) if choice == "auto" else choice
+    if choice == "gpus_multiple_machines":
+        return _several_machines(tf)
+    if choice == "tpu":
+        return _tpu(tf)
+    gpus = tf.config.list_physical_devices("GPU")
+    if choice == "gpus_one_machine":
+        if not gpus:
+            raise ConfigError("--distribute", choice, "a machine with a GPU that TensorFlow finds", "or try cpu")
+        if len(gpus) > 1:
+            strategy = tf.distribute.MirroredStrategy()
+            return Distribution(choice, strategy, num_local_replicas=strategy.num_replicas_in_sync)
+    elif gpus:
+        tf.config.set_visible_devices([], "GPU")
+    return Distribution(choice, tf.distribute.get_strategy())
+
+
+def read_cluster() -> tuple[int, int]:
+    """Returns this worker's number and how many there are, out of `TF_CONFIG`; (0, 1) without it.
+
+    A `chief` counts as worker 0.
+
+    Raises:
+        ConfigError: it isn't what TensorFlow describes.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 0, 1
+    expected = (
+        'a cluster and a task, as in {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
+    )
+    try:
+        content = json.loads(text)
+        cluster, task = content.get("cluster", {}), content.get("task", {})
+        chiefs, workers = (len(cluster.get(kind, ())) for kind in ("chief", "worker"))
+        kind, index = task.get("type", "worker"), int(task.get("index", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError("TF_CONFIG", text, expected) from error
+    if chiefs + workers <= 1:
+        return 0, 1
+    number = index if kind == "chief" else chiefs + index
+    if kind not in ("chief", "worker") or not 0 <= number < chiefs + workers:
+        raise ConfigError("TF_CONFIG", text, expected)
+    return number, chiefs + workers
+
+
+def _choose(tf: Any) -> str:
+    if read_cluster()[1] > 1:
+        return "gpus_multiple_machines"
+    if os.environ.get("TPU_NAME"):
+        return "tpu"
+    return "gpus_one_machine" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def _several_machines(tf: Any) -> Distribution:
+    worker, num_workers = read_cluster()
+    if num_workers < 2:
+        mend = "set TF_CONFIG on each of them, or choose another --distribute"
+        raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", mend)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    local = strategy.num_replicas_in_sync // num_workers
+    return Distribution("gpus_multiple_machines", strategy, worker, num_workers, local)
+
+
+def _tpu(tf: Any) -> Distribution:
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        mend = "TPU_NAME says which one"
+        raise ConfigError("--distribute", "tpu", "a TPU that this machine can reach", mend) from error
+    strategy = tf.distribute.TPUStrategy(resolver)
+    return Distribution("tpu", strategy, num_local_replicas=strategy.num_replicas_in_sync)

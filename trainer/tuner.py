@@ -1,0 +1,49 @@
+"""The metric that a hyperparameter tuning service reads: one JSON line for each epoch, in the file that it names.
+
+The protocol is that of the package cloudml-hypertune, which isn't used because it forgets its lines at a restart. Where
+neither variable is set nobody reads, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+FILE_VARIABLE = "CLOUD_ML_HP_METRIC_FILE"
+TRIAL_VARIABLE = "CLOUD_ML_TRIAL_ID"
+
+# Where the service looks if it names no file.
+_DEFAULT_FILE = "/tmp/hypertune/output.metrics"
+# The service reads the whole file again and again, and takes the last lines.
+_MAX_LINES = 100
+
+
+def report(metric: str, value: float, step: int) -> None:
+    """Appends a metric's value.
+
+    Args:
+        metric: Its name, as the tuning job's specification has it.
+        value: What it is now.
+        step: What the service orders values by, counted from 1: the epoch.
+    """
+    trial = os.environ.get(TRIAL_VARIABLE, "")
+    named = os.environ.get(FILE_VARIABLE, "")
+    if not trial and not named:
+        return
+    path = Path(named or _DEFAULT_FILE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    line = {
+        "timestamp": time.time(),
+        "trial": trial or "0",
+        # Texts, as in the package.
+        metric: str(float(value)),
+        "global_step": str(int(step)),
+        "checkpoint_path": "",
+    }
+    kept = [*lines, json.dumps(line)][-_MAX_LINES:]
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)
