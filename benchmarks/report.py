@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.reporting import chapter_blocks, document, own_blocks, pictures, results
+from benchmarks.reporting import chapter_blocks, document, learning_blocks, own_blocks, pictures, results
 from benchmarks.reporting.chapter_figures import TABLES, TITLES
 from benchmarks.reporting.results import Results
 from etl import errors
@@ -35,6 +35,8 @@ BLOCKS: Mapping[str, tuple[str, Callable[[Results], str]]] = {
     "start-up": ("Time to the first batch, and memory", own_blocks.render_startup),
     "scaling": ("Several workers", own_blocks.render_scaling),
     "input-wait": ("Waiting for input", own_blocks.render_input_wait),
+    "learning": ("What the models learn", learning_blocks.render_learning),
+    "serving": ("Serving", own_blocks.render_serving),
     "etl": ("The ETL", own_blocks.render_etl),
 }
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _OURS, _STORAGE, _CHAPTER, _BOUND = "#1f77b4", "#ff7f0e", "#9e9e9e", "#2b2b2b"
-_KINDS = {"ours": _OURS, "what bounds it": _BOUND, "the chapter's ways": _CHAPTER}
+_KINDS = {"ours": _OURS, "what bounds it": _BOUND, "the chapter's ways": _CHAPTER, "the usual way": _CHAPTER}
+# Beyond this ratio of its ends an axis has no room for numbers between the powers of ten.
+_FEW = 200
 # Speed-ups from here on need a logarithmic axis.
 _WIDE = 10
 _STAGE_COLOURS = ("#4e79a7", "#a0cbe8", "#f28e2b", "#ffbe7d", "#59a14f", "#8cd17d", "#b6992d", "#f1ce63")
@@ -118,6 +120,8 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _kind(label: str) -> str:
+    if label.endswith("as usually written"):
+        return "the usual way"
     if label.startswith(("the chapter's", "preset")):
         return "the chapter's ways"
     return "what bounds it" if "files" in label or label.startswith("bare") else "ours"
@@ -151,11 +155,12 @@ def _draw_memory(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _use_logarithms(axes: Axes) -> None:
-    """Makes the x axis logarithmic, with numbers as one writes them, at 1, 2 and 5 times the powers of ten."""
+    """Makes the x axis logarithmic, with whole numbers at the powers of ten, and between if there is room."""
     from matplotlib import ticker
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high < _FEW * low else (1.0,)))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.tick_params(axis="x", labelsize=8)
