@@ -10,13 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from etl.errors import ConfigError
+from etl.mobilenet import ALPHAS
 from etl.schema import EMBEDDING_IMAGE_SIZE
 
 VARIANTS = ("jpeg", "pixel", "embedding")
 PIXEL_DTYPES = ("uint8", "float32")
 COMPRESSIONS = ("none", "gzip")
-# MobileNetV2's widths for which Keras publishes weights and whose features have 1,280 values.
-EMBEDDING_ALPHAS = (0.35, 0.5, 0.75, 1.0)
 RESIZES = ("pad", "crop", "stretch")
 SPLIT_BY = ("auto", "hash", "official", "column")
 DEFAULT_SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
@@ -72,7 +71,7 @@ class EtlConfig:
         pixel_dtype: `uint8`, or `float32` for a flattened float list in [0, 1].
         compression: `none`, or `gzip` for whole files.
         embedding_weights: `imagenet`, or a file of Keras weights for MobileNetV2 without its top.
-        embedding_alpha: MobileNetV2's width, one of `EMBEDDING_ALPHAS`.
+        embedding_alpha: MobileNetV2's width, one of `etl.mobilenet.ALPHAS`.
         splits: Split name to share, adding up to 1.
         seed: Of the splits and of the global order.
         shard_bytes: The size that shards aim at.
@@ -130,10 +129,8 @@ class EtlConfig:
         self._check_pets()
 
     def _check_embedding(self) -> None:
-        if self.embedding_alpha not in EMBEDDING_ALPHAS:
-            raise ConfigError(
-                "--embedding_alpha", self.embedding_alpha, f"one of {', '.join(map(str, EMBEDDING_ALPHAS))}"
-            )
+        if self.embedding_alpha not in ALPHAS:
+            raise ConfigError("--embedding_alpha", self.embedding_alpha, f"one of {', '.join(map(str, ALPHAS))}")
         if "embedding" in self.variants and self.embedding_weights is None:
             raise ConfigError(
                 "--embedding_weights",

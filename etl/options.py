@@ -6,15 +6,13 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from etl import storage
-from etl.cli import Parser, number, parse_size, unknown_option
+from etl import runners, storage
+from etl.cli import Parser, number, parse_size
 from etl.config import (
     COMPRESSIONS,
     DEFAULT_JPEG_QUALITY,
     DEFAULT_SPLITS,
-    EMBEDDING_ALPHAS,
     PIXEL_DTYPES,
     RESIZES,
     SPLIT_BY,
@@ -24,10 +22,8 @@ from etl.config import (
     parse_shard_bytes,
     parse_splits,
 )
+from etl.mobilenet import ALPHAS
 from etl.sources import SOURCES
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
 PROG = "etl.run"
 _DEFAULTS = EtlConfig(source="folder", output="")
@@ -69,11 +65,9 @@ def parse(argv: Sequence[str]) -> Command:
     Raises:
         ConfigError: whatever is wrong with it, before any work starts.
     """
-    ours, server_args = _cut(argv)
+    ours, server_args = runners.split_server_args(argv)
     arguments, rest = parser().parse_known_args(ours)
-    # Beam is imported only where there is something that it may know: it takes seconds.
-    if rest:
-        _check_beam_args(rest)
+    runners.check_beam_args(rest, PROG, parser().option_names())
     config = EtlConfig(
         source=arguments.source,
         output=storage.absolute(arguments.output),
@@ -109,28 +103,12 @@ def parse(argv: Sequence[str]) -> Command:
     return Command(config, arguments.dry_run, arguments.runner, (*rest, *server_args))
 
 
-def beam_options(command: Command) -> PipelineOptions:
-    """Returns Beam's own view of the command line."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    return PipelineOptions(list(command.beam_args))
-
-
 def _weights_path(weights: str | None) -> str | None:
     return weights if weights in (None, "imagenet") else storage.absolute(weights)
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows defaults, and keeps the epilogue's lines."""
-
-
-def _cut(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Cuts a command line at a bare `--`."""
-    arguments = list(argv)
-    if "--" not in arguments:
-        return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
@@ -195,7 +173,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--embedding_alpha",
         type=float,
-        choices=EMBEDDING_ALPHAS,
+        choices=ALPHAS,
         default=_DEFAULTS.embedding_alpha,
         help="MobileNetV2's width",
     )
@@ -246,16 +224,3 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="images worked on at once in each worker process; 0: one a core",
     )
     group.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
-
-
-def _check_beam_args(arguments: Sequence[str]) -> None:
-    """Raises `ConfigError` for an option that Beam doesn't know either."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    beam_parser = Parser(prog=PROG, add_help=False)
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(beam_parser)
-    _, unknown = beam_parser.parse_known_args(list(arguments))
-    if unknown:
-        known = [*parser().option_names(), *beam_parser.option_names()]
-        raise unknown_option(unknown[0], known, PROG)

@@ -7,7 +7,6 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
 from etl import manifest, progress, storage
 from etl.cli import load_tensorflow
@@ -15,13 +14,12 @@ from etl.config import EtlConfig
 from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
 from etl.finalise import BUILDING_PREFIX, FAILURE_NAME, PlanFacts, check_rejected
 from etl.lines import encode_rejections
-from etl.options import Command, beam_options, parse
+from etl.options import Command, parse
 from etl.plan import Plan
 from etl.records import Unit
 from etl.report import print_plan, print_summary
 from etl.resume import JOB_NAME, find, job_digest, keep_done
-
-_IN_PROCESS = (None, "DirectRunner")
+from etl.runners import IN_PROCESS, make_options, make_runner
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = command.config
     _check_output(config)
     started = time.time()
-    if command.runner in _IN_PROCESS and not command.dry_run:
+    if command.runner in IN_PROCESS and not command.dry_run:
         load_tensorflow()
     if "embedding" in config.variants:
         from etl import embedding
@@ -134,8 +132,8 @@ def _run(command: Command, facts: PlanFacts, units: list[Unit]) -> None:
 
     from etl.pipeline import build
 
-    options = beam_options(command)
-    pipeline = beam.Pipeline(runner=_runner(command), options=options)
+    options = make_options(command.beam_args)
+    pipeline = beam.Pipeline(runner=make_runner(command.runner), options=options)
     build(pipeline, command.config, facts, units)
     total = sum(unit.num_images for unit in units if not unit.done_path)
     try:
@@ -149,16 +147,6 @@ def _run(command: Command, facts: PlanFacts, units: list[Unit]) -> None:
         message = storage.read_text(failure)
         storage.delete_tree(facts.building_dir(command.config.output))
         raise DatasetError(message) from None
-
-
-def _runner(command: Command) -> Any:
-    """Returns the runner: ours in the process, or the name that Beam knows."""
-    if command.runner not in _IN_PROCESS:
-        return command.runner
-    # Not Beam's DirectRunner, which tries to download a runner written in Go.
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    return FnApiRunner()
 
 
 if __name__ == "__main__":

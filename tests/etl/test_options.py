@@ -5,7 +5,8 @@ import os
 import pytest
 
 from etl.errors import ConfigError
-from etl.options import beam_options, parse, parser
+from etl.options import parse, parser
+from etl.runners import make_options
 
 BASE = ["--source", "folder", "--input", "in", "--output", "out"]
 
@@ -22,7 +23,7 @@ def test_beams_own_options_pass_through() -> None:
 
     command = parse([*BASE, "--runner", "DataflowRunner", "--project", "p", "--region=r"])
     assert command.runner == "DataflowRunner"
-    options = beam_options(command).view_as(GoogleCloudOptions)
+    options = make_options(command.beam_args).view_as(GoogleCloudOptions)
     assert (options.project, options.region) == ("p", "r")
 
 
