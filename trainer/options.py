@@ -224,7 +224,8 @@ def _config_file_arguments(argv: Sequence[str], known: Parser) -> list[str]:
             raise unknown_option(f"--{name}", known.option_names(), PROG)
         if isinstance(value, (dict, list)):
             raise ConfigError(f"--{name}", value, "one value, not several", f"see {path}")
-        if isinstance(value, bool):
+        # A hyperparameter that is true or false takes a value, so that a tuner can give it.
+        if isinstance(value, bool) and name not in HYPERPARAMETERS:
             arguments += [f"--{name}"] if value else []
         else:
             # In one word: a value of its own that starts with a dash would be taken for a flag.

@@ -51,6 +51,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         DatasetError: there is no complete data set, or a backup is damaged.
         DivergedError: the loss became infinite or no number.
         InterruptedRunError: the process was told to terminate; `resume` goes on.
+        LostWorkerError: another worker has gone; `resume` goes on.
     """
     from trainer.data import load_manifest, resolve
 

@@ -36,6 +36,10 @@ class InterruptedRunError(PetalstreamError):
     """The run was told to stop, and left a backup from which it goes on."""
 
 
+class LostWorkerError(PetalstreamError):
+    """A worker has gone, and the others can't go on without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What training gives.
@@ -73,6 +77,7 @@ def train(config: TrainConfig, data: Data, distribution: Distribution, saved: ba
             be divided among the workers.
         DivergedError: the loss became infinite or no number.
         InterruptedRunError: the process was told to terminate.
+        LostWorkerError: another worker has gone.
     """
     import keras
 
@@ -158,11 +163,25 @@ class _Run:
         self._position = self._position.at(facts["step"])
 
     def finish(self) -> Trained:
-        """Trains to the end."""
+        """Trains to the end.
+
+        Raises:
+            LostWorkerError: another worker has gone.
+        """
+        import tensorflow as tf
+
         if self._config.tensorboard and self._distribution.is_chief:
             self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
-        with display(self._position.epoch_examples) as shown, _terminable() as is_terminated:
-            self._train_all(shown, is_terminated)
+        try:
+            with display(self._position.epoch_examples) as shown, _terminable() as is_terminated:
+                self._train_all(shown, is_terminated)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
+            # What the collective operations raise, each version of TensorFlow another one.
+            if self._distribution.num_workers == 1:
+                raise
+            raise LostWorkerError(
+                f"another worker has gone at step {self._position.step}; start all of them again with --resume"
+            ) from error
         self._model.set_weights(self._best.weights)
         return Trained(self._model, self._history, self._best.epoch, self._board)
 

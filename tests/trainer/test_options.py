@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from etl.errors import ConfigError
 from trainer.config import TrainConfig
@@ -124,6 +125,15 @@ def test_the_file_takes_switches_sizes_and_nothing(tmp_path: Path) -> None:
     assert command.config.patience is None
     assert not parse([*BASE, "--config", write(tmp_path, "overwrite: false\n")]).overwrite
     assert parse([*BASE, "--config", write(tmp_path, "")]).config == parse(BASE).config
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_runs_own_file_makes_its_configuration_again(tmp_path: Path, value: bool) -> None:
+    given = ["--model", "mobilenet", "--with_color_distort", str(int(value)), "--profile_steps", "2,5", "--tensorboard"]
+    config = parse([*BASE, *given, "--random_crop", "--share", "batches"]).config
+    assert config.hyperparameters["with_color_distort"] is value
+    path = write(tmp_path, yaml.safe_dump(config.to_dict()))
+    assert parse([*BASE, "--config", path]).config == config
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,10 @@ def test_two_workers_one_of_them_killed_end_as_if_none_had_been(data_dir: Path, 
     with two_workers(data_dir, tmp_path / "killed", *flags) as processes:
         wait_for_progress(processes, tmp_path / "killed", -1)
         processes[1].send_signal(signal.SIGKILL)
-        time.sleep(0.3)
+        err = processes[0].communicate(timeout=200)[1]
+        assert processes[0].returncode == 1
+        assert "another worker has gone at step" in err
+        assert "Traceback" not in err
         assert not (tmp_path / "killed" / "model").exists()
     with two_workers(data_dir, tmp_path / "killed", *flags, "--resume") as processes:
         for process in processes:
