@@ -23,7 +23,6 @@ from etl.errors import ConfigError, DatasetError
 if TYPE_CHECKING:
     import keras
 
-FOLDER_NAME = "backup"
 _LATEST_NAME = "latest.json"
 
 

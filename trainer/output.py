@@ -32,6 +32,7 @@ CONFIG_NAME = "config.yaml"
 EVALUATION_NAME = "evaluation.json"
 KERAS_NAME = "model.keras"
 TENSORBOARD_NAME = "tensorboard"
+BACKUP_NAME = "backup"
 CONFUSION_NAME = "confusion.png"
 MISTAKES_NAME = "mistakes.png"
 COLOURS_NAME = "colours.png"
@@ -46,15 +47,17 @@ FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KER
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
-def prepare(output_dir: str, *, overwrite: bool) -> None:
+def prepare(output_dir: str, *, overwrite: bool, resume: bool = False) -> None:
     """Makes the folder where there is none, and checks, before any work, that a run may end in it.
 
     Args:
         output_dir: A local folder.
-        overwrite: Whether a model that is there may be replaced.
+        overwrite: Whether a model that is there may be replaced, and an unfinished run begun anew.
+        resume: Whether an unfinished run goes on.
 
     Raises:
-        ConfigError: the folder holds a model that may not be replaced, can't be written, or is none.
+        ConfigError: the folder holds a model that may not be replaced or an unfinished run, can't be written, or is
+            none.
     """
     if _SCHEME.match(output_dir):
         raise ConfigError("--output_dir", output_dir, "a local folder")
@@ -64,6 +67,13 @@ def prepare(output_dir: str, *, overwrite: bool) -> None:
             output_dir,
             "a folder without a model",
             "add --overwrite to replace it once the new one is done",
+        )
+    if not (overwrite or resume) and os.path.lexists(Path(output_dir, BACKUP_NAME)):
+        raise ConfigError(
+            "--output_dir",
+            output_dir,
+            "a folder without an unfinished run",
+            "add --resume to go on with it, or --overwrite to begin anew",
         )
     try:
         Path(output_dir).mkdir(parents=True, exist_ok=True)

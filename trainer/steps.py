@@ -80,6 +80,9 @@ class Steps:
         self._distribution = distribution
         self._train_on = tf.function(self._train_several, reduce_retracing=True, autograph=False)
         self._train_batch = tf.function(self._train_once, reduce_retracing=True, autograph=False)
+        self._average_moving = tf.function(self._average_all, autograph=False)
+        self._agree = tf.function(self._average_over_workers, autograph=False)
+        self._moving = _moving_averages(model)
         self._evaluate_on = tf.function(self._evaluate_once, reduce_retracing=True, autograph=False)
 
     def train(self, batches: Any, num_steps: int, weight: float = 1.0) -> tf.Tensor:
@@ -106,12 +109,27 @@ class Steps:
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Returns each metric's mean over a data set, penalties on weights included in the loss.
 
-        Every worker asks its own copy of the model about all of it, so that all of them come to the same conclusions.
+        Every worker asks its own copy of the model about all of it. What they return is the mean of what they found, so
+        that all of them come to the same conclusions even where processors differ in a last bit.
         """
+        import tensorflow as tf
+
         totals = Totals(self._objective.metrics)
         for images, labels in dataset:
             totals.add(self._evaluate_on(images, labels))
+        if self._distribution.num_workers > 1:
+            agreed = self._agree(tf.constant(totals.sums))
+            totals = Totals(self._objective.metrics, agreed.numpy())
         return totals.means()
+
+    def synchronise(self) -> None:
+        """Replaces the moving averages of batch normalisation by their means over all devices.
+
+        Keras keeps those of each device apart. Training doesn't read them, and they are linear in what they average, so
+        it makes no difference when this is done, but for the last bits. All workers must call it at the same step.
+        """
+        if self._moving and self._distribution.num_replicas > 1:
+            self._average_moving()
 
     def _train_several(self, batches: Any, num_steps: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
@@ -176,6 +194,28 @@ class Steps:
         first, last = tf.where(is_empty, 0, first), tf.where(is_empty, 1, last)
         return images[first:last], labels[first:last], tf.fill([last - first], weight)
 
+    def _average_all(self) -> None:
+        import tensorflow as tf
+
+        def average() -> None:
+            # Not the variables' own tensors, which know no device, where the reduction wants to leave its result.
+            values = [tf.identity(variable.value) for variable in self._moving]
+            context = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+            for variable, mean in zip(self._moving, means, strict=True):
+                variable.assign(mean)
+
+        self._distribution.strategy.run(average)
+
+    def _average_over_workers(self, values: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        strategy, number = self._distribution.strategy, self._distribution.num_replicas
+        total: tf.Tensor = strategy.reduce(
+            tf.distribute.ReduceOp.SUM, strategy.run(lambda own: own / number, args=(values,)), axis=None
+        )
+        return total
+
     def _evaluate_once(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
@@ -184,6 +224,14 @@ class Steps:
         penalty = tf.add_n(self._model.losses) if self._model.losses else tf.constant(0.0)
         sums = _sum_up(measured, tf.ones(tf.shape(labels)), penalty)
         return tf.concat([sums[:1], tf.zeros(1, tf.float64), sums[1:]], 0)
+
+
+def _moving_averages(model: keras.Model) -> list[keras.Variable]:
+    """Returns the variables that each device moves on by itself: those of batch normalisation that isn't frozen."""
+    import keras
+
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    return [part for layer in layers if layer.trainable for part in (layer.moving_mean, layer.moving_variance)]
 
 
 def _sum_up(measured: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:

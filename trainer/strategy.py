@@ -102,6 +102,18 @@ def read_cluster() -> tuple[int, int]:
     return number, chiefs + workers
 
 
+def is_first_worker(choice: str) -> bool:
+    """Returns whether this process is the one that writes what a run leaves; loads no TensorFlow.
+
+    Args:
+        choice: One of `CHOICES`.
+
+    Raises:
+        ConfigError: as for `read_cluster`.
+    """
+    return choice not in ("auto", "gpus_multiple_machines") or read_cluster()[0] == 0
+
+
 def _choose(tf: Any) -> str:
     if read_cluster()[1] > 1:
         return "gpus_multiple_machines"

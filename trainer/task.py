@@ -18,7 +18,7 @@ from etl.errors import EXIT_OK, run_main
 from trainer import backup, models, output
 from trainer.options import RESOLVED, parse
 from trainer.report import print_summary
-from trainer.strategy import make_distribution, read_cluster
+from trainer.strategy import is_first_worker, make_distribution
 from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         print(f"{config.output_dir}: finished already; --overwrite would train anew", file=sys.stderr)
         return None
     data = resolve(config, load_manifest(config.data_dir))
-    if read_cluster()[0] == 0:
-        output.prepare(config.output_dir, overwrite=overwrite)
+    if is_first_worker(config.distribute):
+        output.prepare(config.output_dir, overwrite=overwrite, resume=resume)
         _say_missing(data)
     import_tensorflow()
     from trainer.training import train
 
     started = time.monotonic()
-    backup_dir = posixpath.join(config.output_dir, backup.FOLDER_NAME)
+    backup_dir = posixpath.join(config.output_dir, output.BACKUP_NAME)
     saved = backup.load(backup_dir) if resume else None
     # Both before TensorFlow starts.
     fix_threads(saved.facts["threads"] if saved else None)

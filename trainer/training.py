@@ -149,7 +149,7 @@ class _Run:
         self._threads = fix_threads()
         log_dir = posixpath.join(config.output_dir, output.TENSORBOARD_NAME) if config.tensorboard else None
         self._board = Board(log_dir if distribution.is_chief else None, config.profile_steps)
-        self.backup_dir = posixpath.join(config.output_dir, backup.FOLDER_NAME)
+        self.backup_dir = posixpath.join(config.output_dir, output.BACKUP_NAME)
 
     def restore(self, saved: backup.State) -> None:
         """Goes to where a backup was made."""
@@ -229,6 +229,7 @@ class _Run:
         """Validates, and takes note of the epoch."""
         epoch = self._position.num_epochs_done
         metrics = self._totals.means()
+        self._steps.synchronise()
         if validation is not None:
             metrics |= {f"val_{name}": value for name, value in self._steps.evaluate(validation).items()}
         metrics["lrate"] = float(self._optimizer.learning_rate)
@@ -251,6 +252,9 @@ class _Run:
         """
         every = self._config.backup_steps
         is_due = is_epochs_end if every is None else self._position.step % every == 0
+        if is_due:
+            # Not when told to stop: the others may not have been.
+            self._steps.synchronise()
         if is_due or is_terminated():
             self._back_up()
         if is_terminated():

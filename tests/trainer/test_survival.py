@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.conftest import CLASS_NAMES
-from trainer import backup, layers
+from trainer import layers, output
 
 ROOT = Path(__file__).parents[2]
 NUM_EPOCHS = 30
@@ -62,7 +62,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 def read_step(output_dir: Path) -> int:
     """Returns the step of the latest backup, -1 where there is none."""
     with contextlib.suppress(FileNotFoundError):
-        content = json.loads((output_dir / backup.FOLDER_NAME / "latest.json").read_text(encoding="utf-8"))
+        content = json.loads((output_dir / output.BACKUP_NAME / "latest.json").read_text(encoding="utf-8"))
         return int(content["facts"]["step"])
     return -1
 
@@ -111,7 +111,7 @@ def test_killed_five_times_it_ends_with_the_same_bits(data_dir: Path, undisturbe
     for one, other in zip(weights(undisturbed), weights(tmp_path), strict=True):
         np.testing.assert_array_equal(one, other)
     assert learnt(undisturbed) == learnt(tmp_path)
-    assert not (tmp_path / backup.FOLDER_NAME).exists()
+    assert not (tmp_path / output.BACKUP_NAME).exists()
 
 
 def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -124,25 +124,31 @@ def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed
     other = start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume", "--lrate", "0.1")
     assert "--lrate: got 0.1, expected 0.003, as in the backup" in other.communicate(timeout=100)[1]
     assert other.returncode == 2
+    fresh = start(data_dir, tmp_path, *FLAGS, *LENGTH)
+    assert "expected a folder without an unfinished run; add --resume to go on with it" in fresh.communicate()[1]
+    assert fresh.returncode == 2
     finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
     for one, other_array in zip(weights(undisturbed), weights(tmp_path), strict=True):
         np.testing.assert_array_equal(one, other_array)
     assert "finished already" in finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
 
 
-@contextlib.contextmanager
-def two_workers(data_dir: Path, output_dir: Path, *flags: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Starts two workers on loopback."""
+def cluster() -> list[dict[str, str]]:
+    """Returns the environments of two workers on loopback."""
     addresses = []
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             free = stack.enter_context(socket.socket())
             free.bind(("localhost", 0))
             addresses.append(f"localhost:{free.getsockname()[1]}")
-    processes = []
-    for index in range(2):
-        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        processes.append(start(data_dir, output_dir, *flags, config=json.dumps(config)))
+    tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in range(2)]
+    return [{**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(task)} for task in tasks]
+
+
+@contextlib.contextmanager
+def two_workers(data_dir: Path, output_dir: Path, *flags: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Starts two workers on loopback."""
+    processes = [start(data_dir, output_dir, *flags, config=environment["TF_CONFIG"]) for environment in cluster()]
     try:
         yield processes
     finally:
@@ -179,6 +185,37 @@ def test_two_workers_learn_what_one_learns(data_dir: Path, tmp_path: Path) -> No
     # Every example counted once an epoch: the accuracies are the same fractions of 36.
     np.testing.assert_allclose(one["accuracy"], two["accuracy"], atol=1e-6)
     assert len(CLASS_NAMES) == 3
+
+
+SAVE_WEIGHTS = """
+import sys
+import numpy as np
+from trainer import training
+from trainer.data import load_manifest, resolve
+from trainer.options import parse
+from trainer.strategy import make_distribution
+config = parse(sys.argv[2:]).config
+distribution = make_distribution(config.distribute)
+trained = training.train(config, resolve(config, load_manifest(config.data_dir)), distribution)
+np.savez(f"{sys.argv[1]}/{distribution.worker}.npz", *trained.model.get_weights())
+"""
+
+
+def test_workers_hold_the_same_weights(data_dir: Path, tmp_path: Path) -> None:
+    # With batch normalisation and dropout, and 36 examples in batches of 14: the last step has four for each.
+    flags = (*FLAGS, "--batch_size", "14", "--num_epochs", "3")
+    folders = ("--data_dir", str(data_dir), "--output_dir", str(tmp_path / "out"), "--variant", "pixel")
+    command = [sys.executable, "-c", SAVE_WEIGHTS, str(tmp_path), *folders, *flags]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for environment in cluster()
+    ]
+    for process in processes:
+        finish(process)
+    with np.load(tmp_path / "0.npz") as one, np.load(tmp_path / "1.npz") as other:
+        assert one.files == other.files
+        for name in one.files:
+            np.testing.assert_array_equal(one[name], other[name])
 
 
 def test_two_workers_one_of_them_killed_end_as_if_none_had_been(data_dir: Path, tmp_path: Path) -> None:
