@@ -61,7 +61,9 @@ def _add_files(files: argparse._ArgumentGroup) -> None:
         "--output_dir", "--job-dir", required=True, metavar="DIR", help="folder for the model and all about it"
     )
     files.add_argument(
-        "--overwrite", action="store_true", help="replace the model in --output_dir, once the new one is done"
+        "--overwrite",
+        action="store_true",
+        help="replace the model in --output_dir, once the new one is done; begin an unfinished run anew",
     )
     files.add_argument(
         "--resume",

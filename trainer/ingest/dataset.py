@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trainer.ingest import decode, heap, order, service, verify
+from trainer.ingest import decode, heap, order, verify
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.plan import Plan, resolve
 
@@ -69,6 +69,9 @@ def load_epochs(
     """
     plan = resolve(data_dir, split, config, variant)
     if config.service_address is not None:
+        # Here, since that module is a command too, which Python loads twice if its package imports it.
+        from trainer.ingest import service
+
         service.check_reachable("service_address", config.service_address)
     verify.check_shards(os.fspath(data_dir), plan.variant, plan.split, config.verify)
     if config.keep_heap:
