@@ -56,6 +56,10 @@ class Parser(argparse.ArgumentParser):
         return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and keeps the epilogue's lines."""
+
+
 def unknown_option(option: str, known: Iterable[str], prog: str) -> ConfigError:
     """Makes the error for an option that nobody knows, with the nearest known name."""
     name = option.split("=")[0]

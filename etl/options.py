@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl import runners, storage
-from etl.cli import Parser, number, parse_size
+from etl.cli import HelpFormatter, Parser, number, parse_size
 from etl.config import (
     COMPRESSIONS,
     DEFAULT_JPEG_QUALITY,
@@ -51,7 +51,7 @@ def parser() -> Parser:
         prog=PROG,
         description="Turns photographs into sharded TFRecords, with a manifest that says what is inside.",
         epilog=_EPILOG,
-        formatter_class=_HelpFormatter,
+        formatter_class=HelpFormatter,
     )
     _add_input(made.add_argument_group("input"))
     _add_output(made.add_argument_group("output"))
@@ -105,10 +105,6 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _weights_path(weights: str | None) -> str | None:
     return weights if weights in (None, "imagenet") else storage.absolute(weights)
-
-
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and keeps the epilogue's lines."""
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
@@ -216,11 +212,4 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         default=_DEFAULTS.max_pixels,
         help="reject larger images before decoding them",
     )
-    group.add_argument(
-        "--direct_num_workers",
-        type=number("--direct_num_workers", int, minimum=0, what="a number of images, 0 for one a core"),
-        default=0,
-        metavar="N",
-        help="images worked on at once in each worker process; 0: one a core",
-    )
-    group.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
+    runners.add_arguments(group, "images")

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etl.cli import Parser, unknown_option
+from etl.cli import Parser, number, unknown_option
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 # Names under which a pipeline runs in this process, on all cores.
 IN_PROCESS = (None, "DirectRunner")
+
+
+def add_arguments(group: argparse._ArgumentGroup, items: str) -> None:
+    """Adds the options that say where and on how many cores a pipeline runs.
+
+    Args:
+        group: Of the command's parser.
+        items: What a worker works on several of at once, in the plural.
+    """
+    group.add_argument(
+        "--direct_num_workers",
+        type=number("--direct_num_workers", int, minimum=0, what=f"a number of {items}, 0 for one a core"),
+        default=0,
+        metavar="N",
+        help=f"{items} worked on at once in each worker process; 0: one a core",
+    )
+    group.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
 
 
 def split_server_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -101,7 +101,7 @@ class Steps:
         return self._train_on(batches, tf.constant(num_steps), tf.constant(weight))
 
     def train_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Trains on one batch that is at hand; returns the number of examples and the metrics' sums, float64."""
+        """Trains on one batch that is at hand; returns what `Totals.add` takes."""
         import tensorflow as tf
 
         return self._train_batch(images, labels, tf.constant(1.0))
@@ -142,15 +142,15 @@ class Steps:
                 images, labels = next(batches)
             with tf.control_dependencies([images, labels]):
                 waited = tf.timestamp() - asked
-            sums = self._train_once(images, labels, weight)
-            return number + 1, totals + tf.concat([sums[:1], waited[tf.newaxis], sums[1:]], 0)
+            waiting = waited * tf.one_hot(_WAIT, totals.shape[0], dtype=tf.float64)
+            return number + 1, totals + self._train_once(images, labels, weight) + waiting
 
         first = (tf.constant(0), tf.zeros(_NUM_FACTS + len(self._objective.metrics), tf.float64))
         totals: tf.Tensor = tf.while_loop(lambda number, _: number < num_steps, step, first, parallel_iterations=1)[1]
         return totals
 
     def _train_once(self, images: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """Trains on this worker's batch; returns the number of examples and the metrics' sums, float64."""
+        """Trains on this worker's batch; returns what `Totals.add` takes, of all workers together."""
         import tensorflow as tf
 
         strategy = self._distribution.strategy
@@ -170,7 +170,7 @@ class Steps:
         given, wanted = self._objective.prepare(images, labels)
         with tf.GradientTape() as tape:
             measured = self._objective.measure(wanted, self._model(given, training=True))
-            penalty = tf.add_n(self._model.losses) if self._model.losses else tf.constant(0.0)
+            penalty = self._penalty()
             loss = tf.reduce_sum(measured[:, 0] * weights) / everywhere + penalty / self._distribution.num_replicas
             scaled = self._optimizer.scale_loss(loss)
         variables = self._model.trainable_variables
@@ -221,9 +221,13 @@ class Steps:
 
         given, wanted = self._objective.prepare(images, labels)
         measured = self._objective.measure(wanted, self._model(given, training=False))
-        penalty = tf.add_n(self._model.losses) if self._model.losses else tf.constant(0.0)
-        sums = _sum_up(measured, tf.ones(tf.shape(labels)), penalty)
-        return tf.concat([sums[:1], tf.zeros(1, tf.float64), sums[1:]], 0)
+        return _sum_up(measured, tf.ones(tf.shape(labels)), self._penalty())
+
+    def _penalty(self) -> tf.Tensor:
+        """Returns the sum of all penalties on weights."""
+        import tensorflow as tf
+
+        return tf.add_n(self._model.losses) if self._model.losses else tf.constant(0.0)
 
 
 def _moving_averages(model: keras.Model) -> list[keras.Variable]:
@@ -235,11 +239,11 @@ def _moving_averages(model: keras.Model) -> list[keras.Variable]:
 
 
 def _sum_up(measured: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
-    """Returns the number of examples and each metric's sum over them, float64; the loss with the penalty."""
+    """Returns what `Totals.add` takes, without any waiting; the loss with the penalty."""
     import tensorflow as tf
 
     weights = tf.cast(weights, tf.float64)
     sums = tf.linalg.matvec(tf.cast(measured, tf.float64), weights, transpose_a=True)
     count = tf.reduce_sum(weights)
     penalties = tf.cast(penalty, tf.float64) * count * tf.one_hot(0, measured.shape[1], dtype=tf.float64)
-    return tf.concat([count[tf.newaxis], sums + penalties], 0)
+    return tf.concat([count[tf.newaxis], tf.zeros(1, tf.float64), sums + penalties], 0)

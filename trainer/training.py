@@ -191,11 +191,10 @@ class _Run:
         while self._position.num_epochs_done < self._config.num_epochs and not self._best.should_stop:
             watch = Stopwatch()
             watch.start()
-            seen, waited = self._totals.num_examples, self._totals.wait_seconds
+            before = self._totals.sums
             self._train_epoch(batches, shown, is_terminated)
             watch.end_training()
-            rest = watch, self._totals.num_examples - seen, self._totals.wait_seconds - waited
-            self._end_epoch(validation, shown, *rest)
+            self._end_epoch(validation, shown, watch, self._totals.since(before))
             self._back_up_if(is_terminated, is_epochs_end=True)
 
     def _train_epoch(self, batches: Iterator[Any], shown: Display, is_terminated: Callable[[], bool]) -> None:
@@ -223,17 +222,15 @@ class _Run:
         """
         return iter(self._data.load_training(self._config, self._distribution, self._position.at(0)))
 
-    def _end_epoch(
-        self, validation: Any, shown: Display, watch: Stopwatch, num_images: int, wait_seconds: float
-    ) -> None:
-        """Validates, and takes note of the epoch."""
+    def _end_epoch(self, validation: Any, shown: Display, watch: Stopwatch, own: Totals) -> None:
+        """Validates, and takes note of the epoch; `own` is what this process did of it."""
         epoch = self._position.num_epochs_done
         metrics = self._totals.means()
         self._steps.synchronise()
         if validation is not None:
             metrics |= {f"val_{name}": value for name, value in self._steps.evaluate(validation).items()}
         metrics["lrate"] = float(self._optimizer.learning_rate)
-        metrics |= watch.read(num_images, wait_seconds)
+        metrics |= watch.read(own.num_examples, own.wait_seconds)
         self._totals = Totals(self._objective.metrics)
         is_best = self._best.see(epoch, metrics, self._model.get_weights())
         for name, value in {"epoch": epoch, **metrics}.items():
@@ -252,8 +249,8 @@ class _Run:
         """
         every = self._config.backup_steps
         is_due = is_epochs_end if every is None else self._position.step % every == 0
-        if is_due:
-            # Not when told to stop: the others may not have been.
+        if is_due and not is_epochs_end:
+            # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
         if is_due or is_terminated():
             self._back_up()

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from etl import progress, runners, storage
-from etl.cli import Parser, console, load_tensorflow, number
+from etl.cli import HelpFormatter, Parser, console, load_tensorflow, number
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, DatasetError
 from trainer.batch_predict.gather import unfinished_runs
 from trainer.batch_predict.instances import write_instances
@@ -33,10 +33,6 @@ All options of Apache Beam and of its runners may be given too, for example --ru
 --region R --temp_location gs://B/tmp. What is meant for a runner's own server follows a bare --.
 Without --runner (or with --runner DirectRunner) the job runs in this process, on all cores.
 """
-
-
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and keeps the epilogue's lines."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +63,7 @@ def _parser() -> Parser:
         prog=PROG,
         description="Asks an exported model about many photographs, with Apache Beam.",
         epilog=_EPILOG,
-        formatter_class=_HelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="what to write, local or gs://...")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE, once the new one is complete")
@@ -93,14 +89,7 @@ def _parser() -> Parser:
         metavar="SHARE",
         help="end with code 1 when more instances failed; all predictions are written all the same",
     )
-    predicting.add_argument(
-        "--direct_num_workers",
-        type=number("--direct_num_workers", int, minimum=0, what="a number of batches, 0 for one a core"),
-        default=0,
-        metavar="N",
-        help="batches worked on at once in each worker process; 0: one a core",
-    )
-    predicting.add_argument("--runner", help="name of a Beam runner; without it the job runs in this process")
+    runners.add_arguments(predicting, "batches")
     return parser
 
 

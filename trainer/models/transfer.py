@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.errors import ConfigError, one_line
+from trainer.output import KERAS_NAME
 
 if TYPE_CHECKING:
     import keras
-
-# The model that a run leaves in its folder.
-_FILE_NAME = "model.keras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +64,9 @@ def _load(path: str) -> keras.Model:
     # Registers the layers of ours that a file may name.
     import trainer.layers  # noqa: F401
 
-    file = os.path.join(path, _FILE_NAME) if os.path.isdir(path) else path
+    file = os.path.join(path, KERAS_NAME) if os.path.isdir(path) else path
     if not os.path.isfile(file) or Path(file).suffix != ".keras":
-        raise ConfigError("--init_from", path, f"a .keras file, or the folder of a run, with its {_FILE_NAME}")
+        raise ConfigError("--init_from", path, f"a .keras file, or the folder of a run, with its {KERAS_NAME}")
     try:
         model: keras.Model = keras.saving.load_model(file, compile=False)
     # A file that is not whole, or not one of Keras: zip files, JSON and HDF5 fail each in their own way.

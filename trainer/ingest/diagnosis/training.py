@@ -78,8 +78,8 @@ def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: 
     return Training(name, alone, waits, steps, batch_size)
 
 
-def make_step(name: str, required: dict[str, Any]) -> Callable[[Any], float]:
-    """Builds a model, and returns its training step as the trainer runs it on one device; it returns the loss."""
+def make_step(name: str, required: dict[str, Any]) -> Callable[[Any], Any]:
+    """Builds a model, and returns its training step as the trainer runs it on one device."""
     import keras
     import tensorflow as tf
 
@@ -94,8 +94,8 @@ def make_step(name: str, required: dict[str, Any]) -> Callable[[Any], float]:
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
     steps = Steps(model, optimizer, make_objective(spec.gives), Distribution("cpu", tf.distribute.get_strategy()))
-    # The loss is fetched: its arrival says that the device is done.
-    return lambda batch: float(steps.train_batch(*batch)[-1])
+    # The sums are fetched: their arrival says that the device is done.
+    return lambda batch: steps.train_batch(*batch).numpy()
 
 
 def follow(
