@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.errors import ConfigError, DatasetError
+from trainer.files import read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +52,15 @@ def save(folder: str, state: State) -> None:
     Args:
         folder: Local, or on an object store; made where there is none.
         state: What to write.
+
+    Raises:
+        StorageError: it can't be written.
     """
+    with writing(folder):
+        _save(folder, state)
+
+
+def _save(folder: str, state: State) -> None:
     import tensorflow as tf
 
     arrays = {f"{name}-{index}": array for name in _LISTS for index, array in enumerate(getattr(state, name))}
@@ -61,9 +70,9 @@ def save(folder: str, state: State) -> None:
     digest = hashlib.sha256(data).hexdigest()
     tf.io.gfile.makedirs(folder)
     name = f"state-{digest[:16]}.npz"
-    _write(posixpath.join(folder, name), data)
+    write_bytes(posixpath.join(folder, name), data)
     content = {"file": name, "sha256": digest, "facts": dict(state.facts)}
-    _write(posixpath.join(folder, _LATEST_NAME), json.dumps(content).encode())
+    write_bytes(posixpath.join(folder, _LATEST_NAME), json.dumps(content).encode())
     for other in tf.io.gfile.listdir(folder):
         if other.rstrip("/") not in (name, _LATEST_NAME):
             tf.io.gfile.remove(posixpath.join(folder, other))
@@ -85,11 +94,11 @@ def load(folder: str) -> State | None:
         return None
     mend = "delete it to start anew"
     try:
-        content = json.loads(_read(latest))
-        data = _read(posixpath.join(folder, content["file"]))
+        content = json.loads(read_bytes(latest))
+        data = read_bytes(posixpath.join(folder, content["file"]))
         if hashlib.sha256(data).hexdigest() != content["sha256"]:
             raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
-    except (ValueError, KeyError, tf.errors.OpError) as error:
+    except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
         raise DatasetError(f"{folder}: the backup can't be read; {mend}") from error
     with np.load(io.BytesIO(data)) as arrays:
         lists = {
@@ -148,22 +157,3 @@ def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], wh
 
 
 _LISTS = ("variables", "optimizer", "best_weights")
-
-
-def _write(path: str, data: bytes) -> None:
-    """Writes a file that is whole or not there; on an object store every write is."""
-    import tensorflow as tf
-
-    target = path if "://" in path else f"{path}.new"
-    with tf.io.gfile.GFile(target, "wb") as file:
-        file.write(data)
-    if target != path:
-        tf.io.gfile.rename(target, path, overwrite=True)
-
-
-def _read(path: str) -> bytes:
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path, "rb") as file:
-        data: bytes = file.read()
-        return data

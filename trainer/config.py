@@ -13,6 +13,7 @@ from trainer import models, strategy
 from trainer.ingest import config as ingest_config
 from trainer.models import Value
 from trainer.objective import METRICS
+from trainer.output import Places
 
 # What decides which epoch's weights are kept, and whether more of it is better.
 MONITORS: Mapping[str, bool] = MappingProxyType({"accuracy": True, "loss": False})
@@ -37,8 +38,13 @@ class TrainConfig:
     """One run of the trainer.
 
     Attributes:
-        data_dir: Folder of a data set, with its manifest.
-        output_dir: Folder for what the run makes.
+        data_dir: Folder of a data set, with its manifest; or the JSON lines of a managed one, see
+            `trainer.ingest.managed`.
+        output_dir: Folder for what the run makes; like the three below local, or on an object store.
+        model_dir: For the exported model; None for `model` in `output_dir`.
+        checkpoint_dir: For the backups of a run that isn't finished; None for `backup` in `output_dir`.
+        log_dir: For TensorBoard's event files, which are written where this is given; None for `tensorboard` in
+            `output_dir`.
         model: A key of `trainer.models.MODELS`.
         variant: Of the data set; None where it has only one.
         image_size: (height, width) that the model takes; None for the size that the data set is stored in.
@@ -73,6 +79,9 @@ class TrainConfig:
 
     data_dir: str
     output_dir: str
+    model_dir: str | None = None
+    checkpoint_dir: str | None = None
+    log_dir: str | None = None
     model: str = "cnn"
     variant: str | None = None
     image_size: tuple[int, int] | None = None
@@ -103,6 +112,7 @@ class TrainConfig:
         for name in ("num_epochs", "batch_size", "lrate_decay", "lrate"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(spec, name))
+        object.__setattr__(self, "tensorboard", self.tensorboard or self.log_dir is not None)
         object.__setattr__(self, "monitor", self.monitor or METRICS[spec.gives][-1])
         for name, what in _COUNTS.items():
             value = getattr(self, name)
@@ -118,6 +128,11 @@ class TrainConfig:
         if self.profile_steps is not None and not self.tensorboard:
             raise ConfigError("--profile_steps", self.profile_steps, "--tensorboard beside it, which shows the profile")
         object.__setattr__(self, "hyperparameters", models.resolve(self.model, self.hyperparameters))
+
+    @property
+    def places(self) -> Places:
+        """Where what the run makes goes."""
+        return Places.of(self.output_dir, self.model_dir, self.checkpoint_dir, self.log_dir)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as flags and their values, those left open (None) not among them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl import manifest as manifests
 from etl.errors import ConfigError
 from trainer import models
-from trainer.files import read_text
+from trainer.files import is_remote, read_text, telling
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -121,8 +121,9 @@ def load_manifest(data_dir: str) -> Manifest:
         ConfigError: there is no such folder.
         DatasetError: it holds no complete data set.
     """
-    if "://" in data_dir:
-        return manifests.load(data_dir, read_text)
+    if is_remote(data_dir):
+        with telling("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes"):
+            return manifests.load(data_dir, read_text)
     if not os.path.isdir(data_dir):
         raise ConfigError("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes")
     return manifests.load(data_dir)

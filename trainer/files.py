@@ -1,6 +1,34 @@
-"""Files by path through TensorFlow, which reads local disks and object stores alike."""
+"""Files by path through TensorFlow, which reads and writes local disks and object stores alike.
+
+TensorFlow remembers for some seconds what an object store said of a file, so nothing here asks again about a file that
+it has just written or removed.
+"""
 
 from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl.errors import ConfigError, PetalstreamError, one_line
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+# What TensorFlow puts around the answer of an object store.
+_NOISE = re.compile(r"Error executing an HTTP request: |\s*when (?:reading|writing|initiating|composing)? ?gs://\S+.*")
+
+
+def is_remote(path: str) -> bool:
+    """Returns whether a path is one on an object store."""
+    return _SCHEME.match(path) is not None
 
 
 def read_text(path: str) -> str:
@@ -9,10 +37,139 @@ def read_text(path: str) -> str:
     Raises:
         FileNotFoundError: there is none.
     """
+    return read_bytes(path).decode()
+
+
+def read_bytes(path: str) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     import tensorflow as tf
 
     try:
-        with tf.io.gfile.GFile(path) as file:
-            return str(file.read())
+        with tf.io.gfile.GFile(path, "rb") as file:
+            data: bytes = file.read()
+            return data
     except tf.errors.NotFoundError as error:
         raise FileNotFoundError(path) from error
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Writes a file that is whole or not there; on an object store every write is."""
+    import tensorflow as tf
+
+    target = path if is_remote(path) else f"{path}.new"
+    with tf.io.gfile.GFile(target, "wb") as file:
+        file.write(data)
+    if target != path:
+        tf.io.gfile.rename(target, path, overwrite=True)
+
+
+def exists(path: str) -> bool:
+    """Returns whether there is such a file or folder."""
+    if not is_remote(path):
+        return os.path.lexists(path)
+    import tensorflow as tf
+
+    return bool(tf.io.gfile.exists(path))
+
+
+def remove(path: str) -> None:
+    """Removes a file or a folder with all that is in it; nothing where there is none."""
+    if not is_remote(path):
+        shutil.rmtree(path) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
+        return
+    import tensorflow as tf
+
+    if tf.io.gfile.isdir(path):
+        tf.io.gfile.rmtree(path)
+    elif tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
+
+
+def upload(source: Path, target: str, *, last: str) -> None:
+    """Copies a local file, or a folder with all that is in it, to an object store.
+
+    Args:
+        source: What to copy.
+        target: Its path there.
+        last: Name of the file in the folder that is copied last: where that is, the others are.
+    """
+    import tensorflow as tf
+
+    if source.is_file():
+        tf.io.gfile.copy(str(source), target, overwrite=True)
+        return
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: path.relative_to(source) == Path(last)):
+        name = path.relative_to(source).as_posix()
+        tf.io.gfile.copy(str(path), posixpath.join(target, name), overwrite=True)
+
+
+@contextmanager
+def local_copy(path: str) -> Iterator[str]:
+    """Gives a file that exists as a local one, for libraries that know no object store; a local one as it is."""
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="petalstream-") as folder:
+        copy = os.path.join(folder, posixpath.basename(path))
+        Path(copy).write_bytes(read_bytes(path))
+        yield copy
+
+
+class StorageError(PetalstreamError):
+    """A disk or an object store that failed when a run needed it."""
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Makes of a store that fails in the middle of a run one line.
+
+    Args:
+        path: What is being written.
+
+    Raises:
+        StorageError: from within the block.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, OSError) as error:
+        reason = _mend(error) if isinstance(error, tf.errors.OpError) else error.strerror or one_line(error)
+        raise StorageError(
+            f"{path}: can't be written: {reason}; the same command with --resume goes on from the last backup"
+        ) from error
+
+
+@contextmanager
+def telling(option: str, path: str, expected: str) -> Iterator[None]:
+    """Makes of what an object store refuses the operator's mistake, in one line.
+
+    Args:
+        option: That named the path.
+        path: As given.
+        expected: What it should have been.
+
+    Raises:
+        ConfigError: from within the block: no permission, no such bucket, no answer.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ConfigError(option, path, expected, _mend(error)) from error
+
+
+def _mend(error: tf.errors.OpError) -> str:
+    import tensorflow as tf
+
+    if isinstance(error, tf.errors.PermissionDeniedError | tf.errors.UnauthenticatedError):
+        return "the account that this runs as may not (roles/storage.objectAdmin on the bucket is enough)"
+    if isinstance(error, tf.errors.NotFoundError):
+        return "there is no such bucket"
+    return one_line(_NOISE.sub("", str(error.message)))[:300]

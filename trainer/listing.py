@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+from trainer.files import is_remote
+
 _WILDCARD = re.compile(r"[*?[]")
 # Parts of a pattern, longest first, and what they stand for as a regular expression.
 _TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^]]*\]|.", re.DOTALL)
@@ -27,11 +28,6 @@ def list_files(paths: Iterable[str]) -> Iterator[str]:
     """
     for path in paths:
         yield from _list_remote(path) if is_remote(path) else _list_local(path)
-
-
-def is_remote(path: str) -> bool:
-    """Tells whether a path has a scheme."""
-    return _SCHEME.match(path) is not None
 
 
 def read_file(path: str) -> bytes:

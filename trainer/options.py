@@ -12,9 +12,11 @@ from typing import Any
 from etl.cli import Parser, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
 from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_INPUTS, TrainConfig
+from trainer.files import is_remote, read_text
 from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
 from trainer.strategy import CHOICES as DISTRIBUTIONS
+from trainer.vertex import contract
 
 PROG = "trainer.task"
 
@@ -45,6 +47,7 @@ def parser() -> Parser:
     made = Parser(
         prog=PROG,
         description="Trains a model on a data set of etl.run, evaluates it, and exports one that takes photographs.",
+        epilog="A $NAME is an environment variable that training services set; it holds where its flag is not given.",
         formatter_class=argparse.HelpFormatter,
     )
     _add_files(made.add_argument_group("files"))
@@ -56,9 +59,29 @@ def parser() -> Parser:
 
 
 def _add_files(files: argparse._ArgumentGroup) -> None:
-    files.add_argument("--data_dir", required=True, metavar="DIR", help="folder of the data set, with its manifest")
     files.add_argument(
-        "--output_dir", "--job-dir", required=True, metavar="DIR", help="folder for the model and all about it"
+        "--data_dir",
+        metavar="DIR",
+        help=f"folder of the data set, with its manifest, or JSON lines of a managed one (${contract.TRAINING_DATA})",
+    )
+    files.add_argument(
+        "--output_dir",
+        "--job-dir",
+        metavar="DIR",
+        help=f"folder for the model and all about it, local or gs://... (what is around ${contract.MODEL_DIR})",
+    )
+    files.add_argument(
+        "--model_dir", metavar="DIR", help=f"for the exported model (${contract.MODEL_DIR}, else model in --output_dir)"
+    )
+    files.add_argument(
+        "--checkpoint_dir",
+        metavar="DIR",
+        help=f"for an unfinished run's backups (${contract.CHECKPOINT_DIR}, else backup in --output_dir)",
+    )
+    files.add_argument(
+        "--log_dir",
+        metavar="DIR",
+        help=f"for TensorBoard's files (${contract.LOG_DIR}; with --tensorboard alone, tensorboard in --output_dir)",
     )
     files.add_argument(
         "--overwrite",
@@ -178,8 +201,12 @@ def _own(name: str) -> str:
     return ", ".join([str(usual), *others])
 
 
-def parse(argv: Sequence[str]) -> Command:
+def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Command:
     """Parses a whole command line, and the YAML file that it may name.
+
+    Args:
+        argv: Without the program's name.
+        environ: The environment variables that hold where a flag is not given; the process's own by default.
 
     Raises:
         ConfigError: whatever is wrong with either, before any work starts.
@@ -187,6 +214,11 @@ def parse(argv: Sequence[str]) -> Command:
     known = parser()
     arguments = known.parse_args([*_config_file_arguments(argv, known), *argv])
     given = {name: value for name, value in vars(arguments).items() if value is not None}
+    given = {**contract.read(environ).to_flags(), **given}
+    for name, variable in {"data_dir": contract.TRAINING_DATA, "output_dir": contract.MODEL_DIR}.items():
+        if name not in given:
+            mend = f"${variable} may say it too; see python -m {PROG} --help"
+            raise ConfigError(f"--{name}", None, "a value", mend)
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     config = TrainConfig(
         **{name: value for name, value in given.items() if name in fields},
@@ -244,7 +276,7 @@ def _read_yaml(path: str) -> Mapping[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path) if is_remote(path) else Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError("--config", path, "a YAML file that can be read", error.strerror or str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

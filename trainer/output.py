@@ -11,19 +11,23 @@ OUT/colours.png           of a model of colours: grey, predicted and true ones b
 OUT/model.keras           the model that was trained, for Keras and --init_from
 OUT/tensorboard/          event files, with --tensorboard
 OUT/backup/               where an unfinished run goes on with --resume; gone when it is finished
+
+Each of the three folders may be said to be elsewhere, and all of it may be on an object store.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from etl.errors import ConfigError
+from trainer import files
 
 MODEL_NAME = "model"
 HISTORY_NAME = "history.json"
@@ -44,92 +48,173 @@ PICTURES = (CONFUSION_NAME, MISTAKES_NAME, COLOURS_NAME)
 SAVED_MODEL_FILE = "saved_model.pb"
 
 FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME)
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
-def prepare(output_dir: str, *, overwrite: bool, resume: bool = False) -> None:
-    """Makes the folder where there is none, and checks, before any work, that a run may end in it.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where what a run makes goes; all of them folders, local or on an object store.
+
+    Attributes:
+        output_dir: All that has no place of its own.
+        model_dir: The exported model.
+        checkpoint_dir: Backups.
+        log_dir: Event files.
+    """
+
+    output_dir: str
+    model_dir: str
+    checkpoint_dir: str
+    log_dir: str
+
+    @classmethod
+    def of(
+        cls,
+        output_dir: str,
+        model_dir: str | None = None,
+        checkpoint_dir: str | None = None,
+        log_dir: str | None = None,
+    ) -> Places:
+        """Fills in what isn't given: a folder in `output_dir`."""
+        return cls(
+            output_dir,
+            (model_dir or posixpath.join(output_dir, MODEL_NAME)).rstrip("/"),
+            (checkpoint_dir or posixpath.join(output_dir, BACKUP_NAME)).rstrip("/"),
+            (log_dir or posixpath.join(output_dir, TENSORBOARD_NAME)).rstrip("/"),
+        )
+
+
+def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
+    """Makes the folders where there are none, and checks, before any work, that a run may end in them.
 
     Args:
-        output_dir: A local folder.
+        places: Where the run is to go.
         overwrite: Whether a model that is there may be replaced, and an unfinished run begun anew.
         resume: Whether an unfinished run goes on.
 
     Raises:
-        ConfigError: the folder holds a model that may not be replaced or an unfinished run, can't be written, or is
+        ConfigError: there is a model that may not be replaced or an unfinished run, or a folder can't be written, or is
             none.
     """
-    if _SCHEME.match(output_dir):
-        raise ConfigError("--output_dir", output_dir, "a local folder")
-    if not overwrite and os.path.lexists(Path(output_dir, MODEL_NAME)):
+    for option, folder in (("--output_dir", places.output_dir), ("--model_dir", places.model_dir)):
+        if folder == posixpath.join(places.output_dir, MODEL_NAME):
+            continue
+        # Before anything is asked about it: an object store says of a bucket without permission that nothing is there.
+        _try_to_write(option, folder)
+    if not overwrite and files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE)):
         raise ConfigError(
             "--output_dir",
-            output_dir,
-            "a folder without a model",
+            places.output_dir,
+            f"a folder without a model ({places.model_dir})",
             "add --overwrite to replace it once the new one is done",
         )
-    if not (overwrite or resume) and os.path.lexists(Path(output_dir, BACKUP_NAME)):
+    if not (overwrite or resume) and files.exists(places.checkpoint_dir):
         raise ConfigError(
             "--output_dir",
-            output_dir,
-            "a folder without an unfinished run",
+            places.output_dir,
+            f"a folder without an unfinished run ({places.checkpoint_dir})",
             "add --resume to go on with it, or --overwrite to begin anew",
         )
-    try:
-        Path(output_dir).mkdir(parents=True, exist_ok=True)
-        _make_scratch(output_dir).rmdir()
-    except OSError as error:
-        raise ConfigError("--output_dir", output_dir, "a folder that can be written", error.strerror or "") from error
 
 
 @contextmanager
-def publishing(output_dir: str) -> Iterator[Path]:
+def publishing(places: Places) -> Iterator[Path]:
     """Gives a scratch folder for what a run makes, and moves it into place when the block ends well.
 
     What an earlier run left is removed first, so that no file of one run lies beside a model of another; the model is
-    moved last. On an error the scratch folder is deleted, and what was there stays.
+    moved last, and on an object store, where nothing moves whole, the file without which it is none. On an error the
+    scratch folder is deleted, and what was there stays.
 
     Args:
-        output_dir: A folder that `prepare` has seen.
+        places: Which `prepare` has seen.
 
     Yields:
-        An empty folder on the same disk, for `MODEL_NAME` and any of the files named above.
+        An empty local folder for `MODEL_NAME` and any of the files named above.
     """
-    scratch = _make_scratch(output_dir)
+    scratch = Path(tempfile.mkdtemp()) if files.is_remote(places.output_dir) else _make_scratch(places.output_dir)
     try:
         yield scratch
-        old, new = Path(output_dir), scratch
-        if os.path.lexists(old / MODEL_NAME):
-            os.replace(old / MODEL_NAME, scratch / "replaced")
-        for name in FILES:
-            (old / name).unlink(missing_ok=True)
-        for name in (*FILES, MODEL_NAME):
-            if (new / name).exists():
-                os.replace(new / name, old / name)
+        with files.writing(places.output_dir):
+            _publish(scratch, places)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def is_finished(output_dir: str) -> bool:
+def is_finished(places: Places) -> bool:
     """Returns whether a run has left its model there."""
-    return Path(output_dir, MODEL_NAME, SAVED_MODEL_FILE).is_file()
+    return files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE))
 
 
-def find_model(folder: str) -> Path:
+def find_model(folder: str) -> str:
     """Returns the SavedModel's folder: this one, or `model` in it.
 
     Args:
-        folder: A SavedModel, or a run's output folder.
+        folder: A SavedModel, or a run's output folder, local or on an object store.
 
     Raises:
         ConfigError: it is neither.
     """
-    for candidate in (Path(folder), Path(folder, MODEL_NAME)):
-        if (candidate / SAVED_MODEL_FILE).is_file():
+    for candidate in (folder, posixpath.join(folder, MODEL_NAME)):
+        if files.exists(posixpath.join(candidate, SAVED_MODEL_FILE)):
             return candidate
     raise ConfigError("MODEL_DIR", folder, "a SavedModel, or a folder in which trainer.task finished one")
 
 
-def _make_scratch(output_dir: str) -> Path:
+def _try_to_write(option: str, folder: str) -> None:
+    """Checks that a folder can be written, and makes a local one.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    expected = "a folder that can be written"
+    if files.is_remote(folder):
+        probe = posixpath.join(folder, f".probe-{os.urandom(8).hex()}")
+        with files.telling(option, folder, expected):
+            files.write_bytes(probe, b"")
+            files.remove(probe)
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        _make_scratch(folder).rmdir()
+    except OSError as error:
+        raise ConfigError(option, folder, expected, error.strerror or "") from error
+
+
+def _publish(scratch: Path, places: Places) -> None:
+    if files.exists(places.model_dir):
+        _put_aside(places.model_dir, scratch)
+    for name in FILES:
+        files.remove(posixpath.join(places.output_dir, name))
+    for name in FILES:
+        if (scratch / name).exists():
+            _put(scratch / name, posixpath.join(places.output_dir, name))
+    if (scratch / MODEL_NAME).exists():
+        _put(scratch / MODEL_NAME, places.model_dir)
+
+
+def _put_aside(model_dir: str, scratch: Path) -> None:
+    """Takes an earlier model away, at once where that can be done."""
+    if files.is_remote(model_dir):
+        files.remove(posixpath.join(model_dir, SAVED_MODEL_FILE))
+        files.remove(model_dir)
+    else:
+        # On the disk of the scratch folder a move; the model may have a disk of its own.
+        shutil.move(model_dir, scratch / "replaced")
+
+
+def _put(source: Path, target: str) -> None:
+    """Puts a file or a folder where nothing is."""
+    if files.is_remote(target):
+        files.upload(source, target, last=SAVED_MODEL_FILE)
+        return
+    try:
+        os.replace(source, target)
+    except OSError:
+        # Another disk: a copy beside the target first, so that the target is whole or not there.
+        beside = f"{target}.unfinished-{os.urandom(4).hex()}"
+        shutil.move(source, beside)
+        os.replace(beside, target)
+
+
+def _make_scratch(folder: str) -> Path:
     """Makes a hidden folder of a name of its own: two runs at once don't write into each other's."""
-    return Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output_dir))
+    return Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))

@@ -13,7 +13,8 @@ from typing import Any
 
 from etl.cli import Parser, console, hushed
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
-from trainer.listing import is_remote, list_files, read_file
+from trainer.files import is_remote
+from trainer.listing import list_files, read_file
 from trainer.served import Serve, load
 
 __all__ = ["Prediction", "Serve", "list_files", "load", "main", "predict"]

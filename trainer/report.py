@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import posixpath
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli import console as open_console
-from trainer import output
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -20,9 +19,23 @@ if TYPE_CHECKING:
 
 
 def print_summary(
-    config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None, seconds: float
+    config: TrainConfig,
+    data: Data,
+    trained: Trained,
+    evaluation: Mapping[str, Any] | None,
+    seconds: float,
+    names: Sequence[str],
 ) -> None:
-    """Prints the closing tables: what was done and how well, and where it lies."""
+    """Prints the closing tables: what was done and how well, and where it lies.
+
+    Args:
+        config: Of the run.
+        data: What it trained on.
+        trained: What came of it.
+        evaluation: On the test split, where there is one.
+        seconds: That all of it took.
+        names: Of the files beside the model.
+    """
     console = open_console()
     done = Table("training", "", show_header=False)
     for name, value in _facts(config, data, trained, evaluation, seconds).items():
@@ -30,10 +43,9 @@ def print_summary(
     console.print(done)
     if evaluation is not None and "classes" in evaluation:
         console.print(_classes_table(evaluation))
-    for name in (output.MODEL_NAME, *output.FILES):
-        path = Path(config.output_dir, name)
-        if path.exists():
-            console.print(Text(str(path)), soft_wrap=True)
+    places = config.places
+    for path in (places.model_dir, *(posixpath.join(places.output_dir, name) for name in names)):
+        console.print(Text(path), soft_wrap=True)
 
 
 def _facts(

@@ -9,7 +9,8 @@ from typing import Any
 from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, INPUTS, SIGNATURE
-from trainer.output import MODEL_NAME, SAVED_MODEL_FILE, find_model
+from trainer.files import is_remote
+from trainer.output import find_model
 
 # What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
 _ASSERTION = re.compile(r"assertion failed: \[(.+?)\]$", re.MULTILINE)
@@ -84,9 +85,13 @@ def load(model_dir: str) -> Serve:
     Raises:
         ConfigError: there is no SavedModel, it can't be read, takes something else or returns something else.
     """
-    folder = _find(model_dir)
+    if not is_remote(model_dir):
+        # Before TensorFlow is loaded, which takes seconds.
+        find_model(model_dir)
     load_tensorflow()
     import tensorflow as tf
+
+    folder = find_model(model_dir)
 
     expected = f"a SavedModel with a signature that takes {_INPUT}"
     try:
@@ -104,24 +109,6 @@ def load(model_dir: str) -> Serve:
             return Serve(model, signature, gives)
     choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
     raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
-
-
-def _find(model_dir: str) -> str:
-    """Returns the SavedModel's folder: this one, or `model` in it.
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    if "://" not in model_dir:
-        return str(find_model(model_dir))
-    load_tensorflow()
-    import tensorflow as tf
-
-    root = model_dir.rstrip("/")
-    for candidate in (root, f"{root}/{MODEL_NAME}"):
-        if tf.io.gfile.exists(f"{candidate}/{SAVED_MODEL_FILE}"):
-            return candidate
-    raise ConfigError("MODEL_DIR", model_dir, "a SavedModel, or a folder in which trainer.task finished one")
 
 
 def _reason(message: str) -> str:

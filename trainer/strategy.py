@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import ConfigError
+from trainer.vertex import contract
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -73,35 +73,6 @@ def make_distribution(choice: str) -> Distribution:
     return Distribution(choice, tf.distribute.get_strategy())
 
 
-def read_cluster() -> tuple[int, int]:
-    """Returns this worker's number and how many there are, out of `TF_CONFIG`; (0, 1) without it.
-
-    A `chief` counts as worker 0.
-
-    Raises:
-        ConfigError: it isn't what TensorFlow describes.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    if not text:
-        return 0, 1
-    expected = (
-        'a cluster and a task, as in {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
-    )
-    try:
-        content = json.loads(text)
-        cluster, task = content.get("cluster", {}), content.get("task", {})
-        chiefs, workers = (len(cluster.get(kind, ())) for kind in ("chief", "worker"))
-        kind, index = task.get("type", "worker"), int(task.get("index", 0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError("TF_CONFIG", text, expected) from error
-    if chiefs + workers <= 1:
-        return 0, 1
-    number = index if kind == "chief" else chiefs + index
-    if kind not in ("chief", "worker") or not 0 <= number < chiefs + workers:
-        raise ConfigError("TF_CONFIG", text, expected)
-    return number, chiefs + workers
-
-
 def is_first_worker(choice: str) -> bool:
     """Returns whether this process is the one that writes what a run leaves; loads no TensorFlow.
 
@@ -109,13 +80,13 @@ def is_first_worker(choice: str) -> bool:
         choice: One of `CHOICES`.
 
     Raises:
-        ConfigError: as for `read_cluster`.
+        ConfigError: as for `contract.read_cluster`.
     """
-    return choice not in ("auto", "gpus_multiple_machines") or read_cluster()[0] == 0
+    return choice not in ("auto", "gpus_multiple_machines") or contract.read_cluster()[0] == 0
 
 
 def _choose(tf: Any) -> str:
-    if read_cluster()[1] > 1:
+    if contract.read_cluster()[1] > 1:
         return "gpus_multiple_machines"
     if os.environ.get("TPU_NAME"):
         return "tpu"
@@ -123,10 +94,11 @@ def _choose(tf: Any) -> str:
 
 
 def _several_machines(tf: Any) -> Distribution:
-    worker, num_workers = read_cluster()
+    worker, num_workers = contract.read_cluster()
     if num_workers < 2:
         mend = "set TF_CONFIG on each of them, or choose another --distribute"
         raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", mend)
+    contract.tell_tensorflow()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     local = strategy.num_replicas_in_sync // num_workers
     return Distribution("gpus_multiple_machines", strategy, worker, num_workers, local)

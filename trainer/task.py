@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import posixpath
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -55,19 +54,19 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
     """
     from trainer.data import load_manifest, resolve
 
-    if resume and not overwrite and output.is_finished(config.output_dir):
-        print(f"{config.output_dir}: finished already; --overwrite would train anew", file=sys.stderr)
+    places = config.places
+    if resume and not overwrite and output.is_finished(places):
+        print(f"{places.model_dir}: finished already; --overwrite would train anew", file=sys.stderr)
         return None
     data = resolve(config, load_manifest(config.data_dir))
     if is_first_worker(config.distribute):
-        output.prepare(config.output_dir, overwrite=overwrite, resume=resume)
+        output.prepare(places, overwrite=overwrite, resume=resume)
         _say_missing(data)
     import_tensorflow()
     from trainer.training import train
 
     started = time.monotonic()
-    backup_dir = posixpath.join(config.output_dir, output.BACKUP_NAME)
-    saved = backup.load(backup_dir) if resume else None
+    saved = backup.load(places.checkpoint_dir) if resume else None
     # Both before TensorFlow starts.
     fix_threads(saved.facts["threads"] if saved else None)
     distribution = make_distribution(config.distribute)
@@ -75,12 +74,13 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
     trained = train(config, data, distribution, saved)
     if not distribution.is_chief:
         return None
-    with output.publishing(config.output_dir) as folder:
+    with output.publishing(places) as folder:
         evaluation = _evaluate(config, data, trained, folder)
         trained.board.close()
         _write(folder, config, data, trained, evaluation)
-    backup.remove(backup_dir)
-    print_summary(config, data, trained, evaluation, time.monotonic() - started)
+        names = [name for name in output.FILES if (folder / name).exists()]
+    backup.remove(places.checkpoint_dir)
+    print_summary(config, data, trained, evaluation, time.monotonic() - started, names)
     return evaluation
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import posixpath
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import ConfigError, PetalstreamError
-from trainer import backup, models, output, tuner
+from trainer import backup, models, tuner
 from trainer.board import Board
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
 from trainer.objective import make_objective
@@ -29,7 +28,18 @@ if TYPE_CHECKING:
     from trainer.data import Data
 
 # Flags that change how a run is run, not what comes out of it.
-_FREE_FLAGS = {"output_dir", "data_dir", "backup_steps", "serving_input", "tensorboard", "profile_steps", "distribute"}
+_FREE_FLAGS = {
+    "output_dir",
+    "model_dir",
+    "checkpoint_dir",
+    "log_dir",
+    "data_dir",
+    "backup_steps",
+    "serving_input",
+    "tensorboard",
+    "profile_steps",
+    "distribute",
+}
 
 
 class InterruptedRunError(PetalstreamError):
@@ -94,7 +104,7 @@ def train(config: TrainConfig, data: Data, distribution: Distribution, saved: ba
     if saved is not None:
         run.restore(saved)
     elif distribution.is_chief:
-        backup.remove(run.backup_dir)
+        backup.remove(config.places.checkpoint_dir)
     return run.finish()
 
 
@@ -147,9 +157,8 @@ class _Run:
         self._best = BestWeights(config.monitor, config.patience)
         self._history: dict[str, list[float]] = {}
         self._threads = fix_threads()
-        log_dir = posixpath.join(config.output_dir, output.TENSORBOARD_NAME) if config.tensorboard else None
-        self._board = Board(log_dir if distribution.is_chief else None, config.profile_steps)
-        self.backup_dir = posixpath.join(config.output_dir, output.BACKUP_NAME)
+        log_dir = config.places.log_dir if config.tensorboard and distribution.is_chief else None
+        self._board = Board(log_dir, config.profile_steps)
 
     def restore(self, saved: backup.State) -> None:
         """Goes to where a backup was made."""
@@ -278,7 +287,7 @@ class _Run:
             best_weights=self._best.weights,
             facts=facts,
         )
-        backup.save(self.backup_dir, state)
+        backup.save(self._config.places.checkpoint_dir, state)
 
     def _flags(self) -> dict[str, Any]:
         """Returns the flags that the result depends on."""

@@ -1,7 +1,7 @@
 """The metric that a hyperparameter tuning service reads: one JSON line for each epoch, in the file that it names.
 
 The protocol is that of the package cloudml-hypertune, which isn't used because it forgets its lines at a restart. Where
-neither variable is set nobody reads, and nothing is written.
+no tuner is at work nobody reads, and nothing is written.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import os
 import time
 from pathlib import Path
 
-FILE_VARIABLE = "CLOUD_ML_HP_METRIC_FILE"
-TRIAL_VARIABLE = "CLOUD_ML_TRIAL_ID"
+from trainer.vertex import contract
 
-# Where the service looks if it names no file.
-_DEFAULT_FILE = "/tmp/hypertune/output.metrics"
 # The service reads the whole file again and again, and takes the last lines.
 _MAX_LINES = 100
 
@@ -28,16 +25,15 @@ def report(metric: str, value: float, step: int) -> None:
         value: What it is now.
         step: What the service orders values by, counted from 1: the epoch.
     """
-    trial = os.environ.get(TRIAL_VARIABLE, "")
-    named = os.environ.get(FILE_VARIABLE, "")
-    if not trial and not named:
+    told = contract.read()
+    if told.metric_file is None:
         return
-    path = Path(named or _DEFAULT_FILE)
+    path = Path(told.metric_file)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     line = {
         "timestamp": time.time(),
-        "trial": trial or "0",
+        "trial": told.trial,
         # Texts, as in the package.
         metric: str(float(value)),
         "global_step": str(int(step)),

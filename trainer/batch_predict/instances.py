@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 from etl import storage
 from etl.errors import ConfigError, one_line
 from trainer.batch_predict.lines import MAX_LINE_BYTES
-from trainer.listing import is_remote, list_files, read_file
+from trainer.files import is_remote
+from trainer.listing import list_files, read_file
 
 _BYTES, _NAMES = "image_bytes", "filenames"
 # How much of a line that can't be read comes back, in characters.

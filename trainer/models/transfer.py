@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.errors import ConfigError, one_line
+from trainer.files import exists, local_copy
 from trainer.output import KERAS_NAME
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def init_from(model: keras.Model, path: str) -> Transfer:
 
     Args:
         model: Changed in place.
-        path: A `.keras` file, local, or the folder of a run that has one.
+        path: A `.keras` file, local or on an object store, or the folder of a run that has one.
 
     Raises:
         ConfigError: there is no such model, it can't be read, or no layer fits.
@@ -64,11 +65,12 @@ def _load(path: str) -> keras.Model:
     # Registers the layers of ours that a file may name.
     import trainer.layers  # noqa: F401
 
-    file = os.path.join(path, KERAS_NAME) if os.path.isdir(path) else path
-    if not os.path.isfile(file) or Path(file).suffix != ".keras":
+    file = path if Path(path).suffix == ".keras" else posixpath.join(path, KERAS_NAME)
+    if not exists(file):
         raise ConfigError("--init_from", path, f"a .keras file, or the folder of a run, with its {KERAS_NAME}")
     try:
-        model: keras.Model = keras.saving.load_model(file, compile=False)
+        with local_copy(file) as copy:
+            model: keras.Model = keras.saving.load_model(copy, compile=False)
     # A file that is not whole, or not one of Keras: zip files, JSON and HDF5 fail each in their own way.
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ConfigError("--init_from", path, "a model that Keras can read", one_line(error)[:200]) from error

@@ -1,0 +1,127 @@
+"""What a training service says in environment variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from etl.errors import ConfigError
+from trainer import options
+from trainer.vertex import contract
+
+VERTEX = {
+    "AIP_MODEL_DIR": "gs://bucket/run/model/",
+    "AIP_CHECKPOINT_DIR": "gs://bucket/run/checkpoints/",
+    "AIP_TENSORBOARD_LOG_DIR": "gs://bucket/run/logs/",
+    "AIP_TRAINING_DATA_URI": "gs://bucket/data",
+}
+ADDRESSES = {"workerpool0": ["one:2222"], "workerpool1": ["two:2222", "three:2222"]}
+
+
+def cluster_spec(pool: str, index: int) -> dict[str, str]:
+    content = {"cluster": ADDRESSES, "environment": "cloud", "task": {"type": pool, "index": index, "trial": ""}}
+    return {"CLUSTER_SPEC": json.dumps(content)}
+
+
+def test_nothing_said_is_nothing_read() -> None:
+    told = contract.read({})
+    assert told.to_flags() == {}
+    assert (told.metric_file, told.trial, dict(told.managed)) == (None, "0", {})
+    # The service sets what it has no value for to nothing.
+    assert contract.read(dict.fromkeys([*VERTEX, "CLOUD_ML_TRIAL_ID", "AIP_DATA_FORMAT"], "")) == told
+
+
+def test_a_job_needs_no_flag_for_what_the_service_says() -> None:
+    config = options.parse([], VERTEX).config
+    assert (config.data_dir, config.output_dir) == ("gs://bucket/data", "gs://bucket/run")
+    assert config.tensorboard
+    places = config.places
+    assert (places.model_dir, places.checkpoint_dir, places.log_dir) == (
+        "gs://bucket/run/model",
+        "gs://bucket/run/checkpoints",
+        "gs://bucket/run/logs",
+    )
+
+
+def test_flags_win() -> None:
+    argv = ["--data_dir", "d", "--output_dir", "o", "--model_dir", "m", "--checkpoint_dir", "c", "--log_dir", "l"]
+    config = options.parse(argv, VERTEX).config
+    places = config.places
+    assert (config.data_dir, places.output_dir) == ("d", "o")
+    assert (places.model_dir, places.checkpoint_dir, places.log_dir) == ("m", "c", "l")
+
+
+@pytest.mark.parametrize(("missing", "flag"), [("AIP_TRAINING_DATA_URI", "data_dir"), ("AIP_MODEL_DIR", "output_dir")])
+def test_what_nobody_says_is_asked_for(missing: str, flag: str) -> None:
+    environ = {name: value for name, value in VERTEX.items() if name != missing}
+    with pytest.raises(ConfigError, match=rf"--{flag}: got None, expected a value; \${missing} may say it too"):
+        options.parse([], environ)
+
+
+def test_a_managed_data_set_has_splits() -> None:
+    environ = {
+        "AIP_DATA_FORMAT": "jsonl",
+        "AIP_TRAINING_DATA_URI": "gs://b/training-*",
+        "AIP_VALIDATION_DATA_URI": "gs://b/validation-*",
+        "AIP_TEST_DATA_URI": "",
+    }
+    told = contract.read(environ)
+    assert told.managed == {"train": "gs://b/training-*", "validation": "gs://b/validation-*"}
+    assert told.to_flags() == {"data_dir": "train=gs://b/training-*,validation=gs://b/validation-*"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"AIP_DATA_FORMAT": "bigquery"}, "AIP_DATA_FORMAT: got 'bigquery', expected jsonl"),
+        ({"AIP_DATA_FORMAT": "jsonl"}, "AIP_TRAINING_DATA_URI: got None, expected the training split"),
+    ],
+)
+def test_half_a_data_set_is_refused(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        contract.read(environ)
+
+
+@pytest.mark.parametrize(
+    ("pool", "index", "number"), [("workerpool0", 0, 0), ("workerpool1", 0, 1), ("workerpool1", 1, 2)]
+)
+def test_worker_pools_are_a_cluster(pool: str, index: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = cluster_spec(pool, index)
+    assert contract.read_cluster(environ) == (number, 3)
+    monkeypatch.setenv("CLUSTER_SPEC", environ["CLUSTER_SPEC"])
+    monkeypatch.setenv("TF_CONFIG", "")
+    contract.tell_tensorflow()
+    # The variable that TensorFlow reads says the same.
+    assert contract.read_cluster({"TF_CONFIG": os.environ["TF_CONFIG"]}) == (number, 3)
+
+
+def test_tensorflows_own_variable_wins() -> None:
+    own = {"TF_CONFIG": json.dumps({"cluster": {"chief": ["one:1"]}, "task": {"type": "chief", "index": 0}})}
+    assert contract.read_cluster({**cluster_spec("workerpool1", 1), **own}) == (0, 1)
+
+
+def test_one_machine_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = {"cluster": {"workerpool0": ["one:2222"]}, "task": {"type": "workerpool0", "index": 0}}
+    monkeypatch.setenv("CLUSTER_SPEC", json.dumps(content))
+    monkeypatch.setenv("TF_CONFIG", "")
+    contract.tell_tensorflow()
+    assert os.environ["TF_CONFIG"] == ""
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"cluster": {"workerpool9": ["a:1"]}}', '{"task": 3}'])
+def test_a_cluster_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="CLUSTER_SPEC: got .*expected a cluster and a task"):
+        contract.read_cluster({"CLUSTER_SPEC": text})
+
+
+def test_nothing_else_reads_these_variables() -> None:
+    names = [value for name, value in vars(contract).items() if name.isupper() and not name.startswith("_")]
+    quoted = re.compile("|".join(f"[\"']{name}[\"']" for name in names if name != contract.JSON_LINES))
+    package = Path(contract.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        if path != Path(contract.__file__):
+            assert not quoted.findall(path.read_text(encoding="utf-8")), path

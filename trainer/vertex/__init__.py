@@ -1,0 +1,1 @@
+"""The cloud side of the trainer: jobs, models and endpoints on Vertex AI."""
