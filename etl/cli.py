@@ -134,7 +134,7 @@ def load_tensorflow() -> None:
 
 def import_tensorflow() -> None:
     """Imports TensorFlow as quietly, and leaves it to be configured: `load_tensorflow` starts it."""
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0" or "tensorflow" in sys.modules:
         return
     with hushed():
         import tensorflow  # noqa: F401

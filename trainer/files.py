@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from etl.cli import import_tensorflow
 from etl.errors import ConfigError, PetalstreamError, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 # What TensorFlow puts around the answer of an object store.
 _NOISE = re.compile(r"Error executing an HTTP request: |\s*when (?:reading|writing|initiating|composing)? ?gs://\S+.*")
@@ -46,8 +46,7 @@ def read_bytes(path: str) -> bytes:
     Raises:
         FileNotFoundError: there is none.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             data: bytes = file.read()
@@ -58,8 +57,7 @@ def read_bytes(path: str) -> bytes:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a file that is whole or not there; on an object store every write is."""
-    import tensorflow as tf
-
+    tf = _tensorflow()
     target = path if is_remote(path) else f"{path}.new"
     with tf.io.gfile.GFile(target, "wb") as file:
         file.write(data)
@@ -71,8 +69,7 @@ def exists(path: str) -> bool:
     """Returns whether there is such a file or folder."""
     if not is_remote(path):
         return os.path.lexists(path)
-    import tensorflow as tf
-
+    tf = _tensorflow()
     return bool(tf.io.gfile.exists(path))
 
 
@@ -81,8 +78,7 @@ def remove(path: str) -> None:
     if not is_remote(path):
         shutil.rmtree(path) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
         return
-    import tensorflow as tf
-
+    tf = _tensorflow()
     if tf.io.gfile.isdir(path):
         tf.io.gfile.rmtree(path)
     elif tf.io.gfile.exists(path):
@@ -97,8 +93,7 @@ def upload(source: Path, target: str, *, last: str) -> None:
         target: Its path there.
         last: Name of the file in the folder that is copied last: where that is, the others are.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     if source.is_file():
         tf.io.gfile.copy(str(source), target, overwrite=True)
         return
@@ -134,8 +129,7 @@ def writing(path: str) -> Iterator[None]:
     Raises:
         StorageError: from within the block.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
@@ -157,8 +151,7 @@ def telling(option: str, path: str, expected: str) -> Iterator[None]:
     Raises:
         ConfigError: from within the block: no permission, no such bucket, no answer.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     try:
         yield
     except tf.errors.OpError as error:
@@ -166,10 +159,17 @@ def telling(option: str, path: str, expected: str) -> Iterator[None]:
 
 
 def _mend(error: tf.errors.OpError) -> str:
-    import tensorflow as tf
-
+    tf = _tensorflow()
     if isinstance(error, tf.errors.PermissionDeniedError | tf.errors.UnauthenticatedError):
         return "the account that this runs as may not (roles/storage.objectAdmin on the bucket is enough)"
     if isinstance(error, tf.errors.NotFoundError):
         return "there is no such bucket"
     return one_line(_NOISE.sub("", str(error.message)))[:300]
+
+
+def _tensorflow() -> Any:
+    """Imports TensorFlow quietly, and doesn't start it: how it is to run isn't settled yet."""
+    import_tensorflow()
+    import tensorflow
+
+    return tensorflow
