@@ -11,6 +11,7 @@ from etl import manifest as manifests
 from etl.errors import ConfigError
 from trainer import models
 from trainer.files import is_remote, read_text, telling
+from trainer.ingest import managed
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -115,12 +116,14 @@ class Data:
 
 
 def load_manifest(data_dir: str) -> Manifest:
-    """Loads the manifest of a data set, local or on an object store; only the latter loads TensorFlow.
+    """Loads the manifest of a data set: local, on an object store, or of JSON lines; the last two load TensorFlow.
 
     Raises:
         ConfigError: there is no such folder.
         DatasetError: it holds no complete data set.
     """
+    if managed.is_managed(data_dir):
+        return manifests.load(managed.localise(data_dir))
     if is_remote(data_dir):
         with telling("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes"):
             return manifests.load(data_dir, read_text)
@@ -200,5 +203,5 @@ def _check_resizing(config: TrainConfig, spec: ModelSpec, variant: Variant, imag
     stored = f"{variant.name} is stored in {image_size[0]}x{image_size[1]} ({variant.image.resize}) already"
     if config.resize not in (None, variant.image.resize):
         raise ConfigError("--resize", config.resize, "no other way of resizing", stored)
-    if config.random_crop and variant.image.encoding != "jpeg":
+    if config.random_crop and variant.image.encoding not in ("jpeg", managed.ENCODING):
         raise ConfigError("--random_crop", True, "pixels larger than --image_size", stored)

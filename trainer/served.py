@@ -69,7 +69,7 @@ class Serve:
             outputs = self(images)
         except tf.errors.OpError as error:
             if len(images) == 1:
-                return [_reason(error.message)]
+                return [explain(error.message)]
             # The graph doesn't say which one it was.
             middle = len(images) // 2
             return self.ask(images[:middle]) + self.ask(images[middle:])
@@ -111,8 +111,8 @@ def load(model_dir: str) -> Serve:
     raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
 
 
-def _reason(message: str) -> str:
-    """Takes from TensorFlow's message what is wrong with the file, without node names and stacks of functions."""
+def explain(message: str) -> str:
+    """Takes from TensorFlow's message what is wrong with a file, without node names and stacks of functions."""
     found = _ASSERTION.search(message)
     if found:
         return one_line(found[1])

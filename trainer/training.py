@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl.errors import ConfigError, PetalstreamError
+from etl.errors import ConfigError, DatasetError, PetalstreamError
 from trainer import backup, models, tuner
 from trainer.board import Board
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
+from trainer.ingest import managed
 from trainer.objective import make_objective
 from trainer.pace import Pace
 from trainer.position import Position
@@ -175,15 +176,23 @@ class _Run:
         """Trains to the end.
 
         Raises:
+            DatasetError: an image that the data set only names isn't there, or is none.
             LostWorkerError: another worker has gone.
         """
         import tensorflow as tf
+
+        from trainer.served import explain
 
         if self._config.tensorboard and self._distribution.is_chief:
             self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
         try:
             with display(self._position.epoch_examples) as shown, _terminable() as is_terminated:
                 self._train_all(shown, is_terminated)
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
+            if self._data.variant != managed.VARIANT:
+                raise
+            # Nobody has looked at its images before.
+            raise DatasetError(f"an image of the data set can't be used: {explain(error.message)}") from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             # What the collective operations raise, each version of TensorFlow another one.
             if self._distribution.num_workers == 1:

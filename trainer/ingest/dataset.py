@@ -73,7 +73,7 @@ def load_epochs(
         from trainer.ingest import service
 
         service.check_reachable("service_address", config.service_address)
-    verify.check_shards(os.fspath(data_dir), plan.variant, plan.split, config.verify)
+    verify.check_shards(os.path.dirname(plan.folder), plan.variant, plan.split, config.verify)
     if config.keep_heap:
         heap.keep_freed_memory()
     return build(plan, num_epochs)

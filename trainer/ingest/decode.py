@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl import schema
 from etl.records import FeatureSpec
-from trainer.ingest import order, windows
+from trainer.ingest import managed, order, windows
 from trainer.ingest.plan import Plan
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
     import tensorflow as tf
 
     name, stored = _stored_feature(plan)
-    wanted = {name: stored, "label_int": _LABEL, "shape": schema.COMMON_FEATURES["shape"]}
+    is_reference = plan.variant.image.encoding == managed.ENCODING
+    wanted = {name: stored, "label_int": _LABEL}
+    if not is_reference:
+        wanted["shape"] = schema.COMMON_FEATURES["shape"]
     if plan.is_windowed:
         wanted["key"] = _BYTES
     parsed = tf.io.parse_single_example(serialised, schema.feature_spec(wanted))
@@ -83,14 +86,20 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
     value = parsed[name]
     if plan.size is None:
         return value, label
+    shape = parsed.get("shape")
+    if is_reference:
+        from etl.images import graph
+
+        value = graph.decode_rgb(tf.io.read_file(value))
+        shape = tf.shape(value, tf.int64)
     window = None
     if plan.is_windowed:
         seed = order.record_seed(plan, "window", epoch, parsed["key"])
-        window = windows.draw_window(parsed["shape"], seed, plan.config.crop_area, plan.config.crop_ratio)
+        window = windows.draw_window(shape, seed, plan.config.crop_area, plan.config.crop_ratio)
     if plan.variant.image.encoding == "jpeg":
         image = _decode_jpeg(plan, value, window)
     else:
-        image = _decode_pixels(plan, value, parsed["shape"], window)
+        image = _decode_pixels(plan, value, shape, window)
     return _to_dtype(image, plan.config.dtype), label
 
 
@@ -108,6 +117,7 @@ def _decode_pixels(plan: Plan, value: tf.Tensor, shape: tf.Tensor, window: tuple
 
     if plan.variant.image.encoding == "raw":
         value = tf.io.decode_raw(value, tf.uint8)
+    # What was opened as a file has its shape already, and keeps it.
     pixels = _to_dtype(tf.reshape(value, shape), "uint8")
     if window is not None and plan.size is not None:
         return windows.cut_window(pixels, window, plan.size)
@@ -125,6 +135,8 @@ def _resize(plan: Plan, image: tf.Tensor) -> tf.Tensor:
 def _stored_feature(plan: Plan) -> tuple[str, FeatureSpec]:
     """Returns the name of the feature that holds what is wanted, and how it is parsed."""
     image = plan.variant.image
+    if image.encoding == managed.ENCODING:
+        return "uri", _BYTES
     if image.encoding == "none":
         return "image_embedding", FeatureSpec("float32", (schema.EMBEDDING_SIZE,))
     if image.encoding == "float_list":

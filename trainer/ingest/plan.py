@@ -14,6 +14,7 @@ from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
 from etl.manifest import Manifest, Split, Variant
 from trainer.files import read_text
+from trainer.ingest import managed
 from trainer.ingest.config import IngestConfig
 
 _TRAINING_CYCLE = 8
@@ -24,6 +25,8 @@ _LOCAL_READS = 2
 _MAX_BATCH_PARSERS = 4
 # One that waits for its turn to hand over leaves its core to the other: 5 % more than with one.
 _DECODERS_PER_CORE = 2
+# Each opens one image, which on an object store takes 50 ms and no core: with so many a thousand come each second.
+_MIN_OPENERS = 64
 # Small records are parsed this many at once, and cut into batches afterwards: 512 embeddings take 30 % less time than
 # eight times 64.
 _PARSED_AT_ONCE = 512
@@ -187,7 +190,10 @@ class Plan:
     @property
     def map_parallelism(self) -> int:
         """Parsers or decoders at work at once."""
-        default = min(_MAX_BATCH_PARSERS, num_cores()) if self.is_batchwise else _DECODERS_PER_CORE * num_cores()
+        if self.variant.image.encoding == managed.ENCODING:
+            default = max(_MIN_OPENERS, _DECODERS_PER_CORE * num_cores())
+        else:
+            default = min(_MAX_BATCH_PARSERS, num_cores()) if self.is_batchwise else _DECODERS_PER_CORE * num_cores()
         return self.config.map_parallelism or default
 
     @property
@@ -209,7 +215,7 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
     """Reads the manifest and checks that the configuration fits it.
 
     Args:
-        data_dir: The data set's folder, local or on an object store.
+        data_dir: The data set's folder, local or on an object store; or JSON lines, see `trainer.ingest.managed`.
         split: The split's name.
         config: How to read it.
         variant: The variant's name; None where there is only one.
@@ -218,7 +224,7 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
         ConfigError: no such split or variant, or a field that doesn't fit it.
         DatasetError: there is no manifest, or it contradicts itself.
     """
-    folder = os.fspath(data_dir)
+    folder = managed.localise(os.fspath(data_dir))
     manifest = manifests.load(folder, read_text)
     chosen = manifest.variant(variant)
     part = manifest.split(chosen, split)
@@ -228,7 +234,7 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
         part = _choose_shards(part, config.pattern)
     size = _output_size(chosen, config)
     image = chosen.image
-    is_resized = image.encoding == "jpeg" or (size is not None and image.size != size)
+    is_resized = image.encoding in ("jpeg", managed.ENCODING) or (size is not None and image.size != size)
     plan = Plan(
         config=config,
         manifest=manifest,
