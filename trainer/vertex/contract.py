@@ -26,6 +26,15 @@ METRIC_FILE = "CLOUD_ML_HP_METRIC_FILE"
 TRIAL = "CLOUD_ML_TRIAL_ID"
 TF_CONFIG = "TF_CONFIG"
 CLUSTER_SPEC = "CLUSTER_SPEC"
+STORAGE_URI = "AIP_STORAGE_URI"
+HTTP_PORT = "AIP_HTTP_PORT"
+PREDICT_ROUTE = "AIP_PREDICT_ROUTE"
+HEALTH_ROUTE = "AIP_HEALTH_ROUTE"
+
+# The paths of TensorFlow Serving's REST interface, which clients know.
+DEFAULT_PREDICT_ROUTE = "/v1/models/petalstream:predict"
+DEFAULT_HEALTH_ROUTE = "/v1/models/petalstream"
+_DEFAULT_PORT = "8080"
 
 # The format of a managed image data set; the service has others for tables.
 JSON_LINES = "jsonl"
@@ -166,3 +175,41 @@ def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is no object")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a serving container is told.
+
+    Attributes:
+        model_dir: Where the model is; None where the container has it.
+        port: That the server is to listen on.
+        predict_route: Path of requests.
+        health_route: Path of the question whether the server is ready.
+    """
+
+    model_dir: str | None
+    port: int
+    predict_route: str
+    health_route: str
+
+
+def read_serving(environ: Mapping[str, str] | None = None) -> Serving:
+    """Reads the variables of a serving container; the defaults are those of TensorFlow Serving for our model's name.
+
+    Args:
+        environ: Where from; the process's own by default.
+
+    Raises:
+        ConfigError: the port is none.
+    """
+    environ = os.environ if environ is None else environ
+    port = environ.get(HTTP_PORT) or _DEFAULT_PORT
+    if not (port.isdecimal() and 1 <= int(port) <= 65_535):
+        raise ConfigError(HTTP_PORT, port, "a port, from 1 to 65535")
+    return Serving(
+        model_dir=environ.get(STORAGE_URI) or None,
+        port=int(port),
+        predict_route=environ.get(PREDICT_ROUTE) or DEFAULT_PREDICT_ROUTE,
+        health_route=environ.get(HEALTH_ROUTE) or DEFAULT_HEALTH_ROUTE,
+    )

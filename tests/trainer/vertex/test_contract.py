@@ -118,9 +118,21 @@ def test_a_cluster_that_is_none_is_refused(text: str) -> None:
         contract.read_cluster({"CLUSTER_SPEC": text})
 
 
+def test_a_serving_container_is_told_where_to_listen() -> None:
+    assert contract.read_serving({}) == contract.Serving(
+        None, 8080, "/v1/models/petalstream:predict", "/v1/models/petalstream"
+    )
+    told = {"AIP_STORAGE_URI": "gs://b/m", "AIP_HTTP_PORT": "80", "AIP_PREDICT_ROUTE": "/p", "AIP_HEALTH_ROUTE": "/h"}
+    assert contract.read_serving(told) == contract.Serving("gs://b/m", 80, "/p", "/h")
+    with pytest.raises(ConfigError, match="AIP_HTTP_PORT: got 'http', expected a port, from 1 to 65535"):
+        contract.read_serving({"AIP_HTTP_PORT": "http"})
+
+
 def test_nothing_else_reads_these_variables() -> None:
-    names = [value for name, value in vars(contract).items() if name.isupper() and not name.startswith("_")]
-    quoted = re.compile("|".join(f"[\"']{name}[\"']" for name in names if name != contract.JSON_LINES))
+    constants = [value for name, value in vars(contract).items() if name.isupper() and not name.startswith("_")]
+    variables = [value for value in constants if value.isupper()]
+    assert len(variables) == 15
+    quoted = re.compile("|".join(f"[\"']{name}[\"']" for name in variables))
     package = Path(contract.__file__).parents[1]
     for path in package.rglob("*.py"):
         if path != Path(contract.__file__):

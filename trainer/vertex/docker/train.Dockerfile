@@ -1,0 +1,31 @@
+# A training container, for containerSpec or as the image under pythonPackageSpec. From the root of the source tree:
+#
+#   docker build -f trainer/vertex/docker/train.Dockerfile --build-arg ACCELERATOR=gpu -t IMAGE .
+#
+# Vertex AI's prebuilt TensorFlow images end at TensorFlow 2.17; this one has what the trainer is tested with.
+FROM python:3.11-slim
+
+# cpu, gpu (CUDA's libraries come as packages; the machine has the driver) or tpu.
+ARG ACCELERATOR=cpu
+
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# Before the sources, so that a change of those doesn't fetch half a gigabyte again.
+COPY requirements/train.txt /src/requirements/train.txt
+RUN python -m pip install --require-hashes -r /src/requirements/train.txt \
+    && version="$(python -c 'from importlib.metadata import version; print(version("tensorflow"))')" \
+    && case "$ACCELERATOR" in \
+        cpu) ;; \
+        gpu) python -m pip install "tensorflow[and-cuda]==$version" ;; \
+        tpu) python -m pip install "tensorflow-tpu==$version" \
+            --find-links https://storage.googleapis.com/libtpu-tf-releases/index.html ;; \
+        *) echo "ACCELERATOR: got $ACCELERATOR, expected cpu, gpu or tpu" >&2; exit 2 ;; \
+    esac
+
+COPY setup.py pyproject.toml README.md LICENSE /src/
+COPY etl /src/etl
+COPY trainer /src/trainer
+# Everything that it needs is there: a requirement that isn't locked fails the build.
+RUN python -m pip install --no-deps --no-build-isolation /src && python -m pip check && python -m trainer.task --help >/dev/null
+
+ENTRYPOINT ["python", "-m", "trainer.task"]
