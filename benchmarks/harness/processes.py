@@ -46,6 +46,7 @@ class RowProcess:
         arguments: For its `make_rows`: what JSON can carry.
         environment: Variables to set, or with None to remove.
         cores: The processor cores that it may use; None for all.
+        python: Its interpreter.
 
     Raises:
         RuntimeError: it failed; the message ends with what it wrote.
@@ -60,12 +61,13 @@ class RowProcess:
         *,
         environment: Mapping[str, str | None] | None = None,
         cores: Sequence[int] | None = None,
+        python: str = sys.executable,
     ) -> None:
         given = {**arguments, "cores": list(cores)} if cores else dict(arguments)
         variables = {**os.environ, **(environment or {})}
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.child", module, json.dumps(given)],
+            [python, "-m", "benchmarks.harness.child", module, json.dumps(given)],
             cwd=ROOT,
             env={name: value for name, value in variables.items() if value is not None},
             stdin=subprocess.PIPE,
@@ -74,6 +76,11 @@ class RowProcess:
             text=True,
         )
         self.rows = ()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
 
     def __enter__(self) -> RowProcess:
         return self

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.reporting import chapter_figures
+from benchmarks.reporting import chapter_figures, peer_blocks
 from benchmarks.reporting.chapter_blocks import picture_name
 from benchmarks.reporting.comparison import speed_ups
 from benchmarks.reporting.markdown import TIMES, number
@@ -54,7 +54,7 @@ def draw_all(results: Results, folder: Path) -> list[Path]:
         if rows := results.table(table):
             path = folder / (table.replace(": ", "_").replace(" ", "_") + ".png")
             drawn.append(_save(path, 1.2 + height * len(rows), functools.partial(draw_rows, rows=rows)))
-    return drawn
+    return drawn + peer_blocks.draw_peers(results, folder)
 
 
 def _save(path: Path, height: float, draw: Callable[[Axes], None]) -> Path:
