@@ -86,7 +86,7 @@ def number(
 
     def parse(text: str) -> int | float:
         try:
-            value = kind(text)
+            value = to_whole(text) if kind is int else kind(text)
         except ValueError:
             raise ConfigError(field, text, what) from None
         if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
@@ -94,6 +94,16 @@ def number(
         return value
 
     return parse
+
+
+def to_whole(text: str) -> int:
+    """Reads a whole number, also one that is written as 64.0: tuning services keep lists of numbers as floats.
+
+    Raises:
+        ValueError: it is none.
+    """
+    whole, point, rest = text.partition(".")
+    return int(whole if point and rest and not rest.strip("0") else text)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from etl.cli import Parser, console, hushed
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
@@ -24,6 +25,16 @@ BATCH_SIZE = 32
 
 # After the name of the photograph, so that no photograph is ever replaced by its own colours.
 _COLOURS_SUFFIX = "-colours"
+
+
+class Asked(Protocol):
+    """A model that can be asked, here or elsewhere: `trainer.served.Serve` is one."""
+
+    gives: str
+
+    def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
+        """Returns for each image file the values by output name, or why there are none, in one line."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +82,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns 0 where every file got an answer, else 1."""
     parser = Parser(prog="trainer.predict", description="Asks an exported model what is on photographs.")
     parser.add_argument("model_dir", metavar="MODEL_DIR", help="a SavedModel, or the --output_dir of trainer.task")
+    add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    return answer(load(arguments.model_dir), arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the photographs, and how answers are shown."""
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="image files, folders of them, or patterns as 'photos/**/*.jpg'"
     )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
     parser.add_argument("--output_dir", metavar="DIR", help="where a model that gives colours puts its images")
     parser.add_argument("--overwrite", action="store_true", help="replace images that are in DIR already")
-    arguments = parser.parse_args(argv)
-    serve = load(arguments.model_dir)
+
+
+def answer(serve: Asked, arguments: argparse.Namespace) -> int:
+    """Asks a model about the photographs of a command line, and shows what it says.
+
+    Args:
+        serve: The model.
+        arguments: Those of `add_arguments`.
+
+    Returns:
+        0 where every file got an answer, else 1.
+
+    Raises:
+        ConfigError: the options don't go with what the model gives.
+    """
     output_dir = _check_output_dir(arguments.output_dir, serve.gives)
     predictions = predict(serve, list_files(arguments.files))
     if output_dir is not None:
@@ -106,7 +137,7 @@ def _check_output_dir(output_dir: str | None, gives: str) -> Path | None:
     return Path(output_dir)
 
 
-def predict(serve: Serve, files: Iterable[str]) -> Iterator[Prediction]:
+def predict(serve: Asked, files: Iterable[str]) -> Iterator[Prediction]:
     """Asks a model about files, in their order.
 
     Args:

@@ -36,6 +36,18 @@ def test_whatever_is_wrong_is_one_config_error(arguments: list[str], message: st
         parser().parse_args(arguments)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("64", 64), ("64.0", 64), ("-3.00", -3), ("64.5", None), ("64.", None), (".0", None)]
+)
+def test_a_whole_number_may_be_written_as_a_float(text: str, value: int | None) -> None:
+    parse = number("--x", int, what="a whole number")
+    if value is not None:
+        assert parse(text) == value
+        return
+    with pytest.raises(ConfigError, match="--x: got .*expected a whole number"):
+        parse(text)
+
+
 def test_nan_is_in_no_range() -> None:
     with pytest.raises(ConfigError, match="--x: got 'nan', expected a share"):
         number("--x", float, minimum=0, maximum=1, what="a share")("nan")

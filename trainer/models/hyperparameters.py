@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from etl.cli import to_whole
 from etl.errors import ConfigError
 from etl.mobilenet import ALPHAS
 
 # None only as a default: the data set says it.
 Value: TypeAlias = "int | float | bool | str | None"
 
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off")
+_TRUE = ("1", "1.0", "true", "yes", "on")
+_FALSE = ("0", "0.0", "false", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Hyperparameter:
             value = text.lower() in _TRUE
         elif self.kind is not str:
             try:
-                value = self.kind(text)
+                value = to_whole(text) if self.kind is int else self.kind(text)
             except ValueError:
                 raise self._refuse(text) from None
         self.check(value)

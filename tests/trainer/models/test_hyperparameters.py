@@ -15,6 +15,8 @@ from trainer.models import HYPERPARAMETERS, MODELS, resolve
     [
         ("l1", "0.5", 0.5),
         ("num_hidden", "16", 16),
+        ("num_hidden", "16.0", 16),
+        ("with_color_distort", "1.0", True),
         ("with_color_distort", "1", True),
         ("with_color_distort", "False", False),
         ("weights", "gs://bucket/some.h5", "gs://bucket/some.h5"),

@@ -1,0 +1,97 @@
+"""What a batch prediction job leaves in its folder: read, and shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from etl.cli import console
+from etl.errors import EXIT_FAILED, EXIT_OK
+from trainer.predict import Prediction
+
+if TYPE_CHECKING:
+    from trainer.vertex.buckets import Buckets
+
+# What an instance is known by, and its result.
+KEY = "key"
+_RESULTS, _ERRORS = "prediction.results", "prediction.errors"
+
+
+def show_results(store: Buckets, job: Any, *, as_json: bool) -> int:
+    """Shows what a finished job left: a table of classes, or a line an image; and where it is.
+
+    Args:
+        store: The connection.
+        job: As the API gives it.
+        as_json: Whether each image is shown.
+
+    Returns:
+        0 where every instance got an answer, else 1.
+    """
+    folder = str(job.output_info.gcs_output_directory).rstrip("/")
+    names = [entry.name for entry in store.entries(folder)]
+    predictions = (
+        prediction
+        for name in names
+        if name.startswith(_RESULTS)
+        for prediction in read_results(store.read_lines(f"{folder}/{name}"))
+    )
+    failed = _print_json(predictions) if as_json else _print_classes(predictions)
+    for name in names:
+        if name.startswith(_ERRORS) and any(line.strip() for line in store.read_lines(f"{folder}/{name}")):
+            failed += 1
+            print(f"error: some instances got no answer: {folder}/{name}", file=sys.stderr)
+    print(f"results: {folder}", file=sys.stderr)
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def read_results(lines: Iterable[str]) -> Iterator[Prediction]:
+    """Reads the lines of a result: `{"key": …, "prediction": …}`, or with `instance` in the key's place."""
+    for line in lines:
+        if not line.strip():
+            continue
+        content = json.loads(line)
+        file = str(content.get(KEY) or content.get("instance", {}).get(KEY, ""))
+        answer = content.get("prediction")
+        try:
+            name, index = str(answer["class_str"]), int(answer["class_int"])
+            yield Prediction(file, class_str=name, class_int=index, probability=float(answer["probability"]))
+        except (KeyError, TypeError, ValueError):
+            reason = str(content.get("error") or answer or "no answer")
+            yield Prediction(file, error=reason[:200])
+
+
+def _print_json(predictions: Iterable[Prediction]) -> int:
+    failed = 0
+    for prediction in predictions:
+        if prediction.error:
+            failed += 1
+            print(f"error: {prediction.file}: {prediction.error}", file=sys.stderr)
+        else:
+            print(json.dumps(prediction.to_dict()))
+    return failed
+
+
+def _print_classes(predictions: Iterable[Prediction]) -> int:
+    """Prints how often each class was the answer, and how surely; returns how many instances got none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    sums: dict[str, list[float]] = {}
+    failed = 0
+    for prediction in predictions:
+        if prediction.error:
+            failed += 1
+        else:
+            found = sums.setdefault(prediction.class_str, [0, 0.0])
+            found[0] += 1
+            found[1] += prediction.probability
+    table = Table("class", "photographs", "mean probability")
+    for name, (count, total) in sorted(sums.items(), key=lambda item: -item[1][0]):
+        table.add_row(Text(name), f"{count:,.0f}", f"{total / count:.4f}")
+    if failed:
+        table.add_row(Text("no answer"), f"{failed:,}", "")
+    console().print(table)
+    return failed
