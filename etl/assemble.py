@@ -40,6 +40,11 @@ def assemble(config: EtlConfig, results: Iterable[UnitResult], building_dir: str
         return first
     if len({part.weights_digest for part in in_order}) > 1:
         raise DatasetError(f"{first.unit.shard}: its embeddings come from networks of different weights")
+    return storage.again_if_lost(lambda: _join(config, in_order, building_dir))
+
+
+def _join(config: EtlConfig, in_order: list[UnitResult], building_dir: str) -> UnitResult:
+    first = in_order[0]
     stem = f"{building_dir}/{first.unit.shard}.{uuid.uuid4().hex}"
     path = f"{stem}.tfrecord"
     compressed = config.compression == "gzip"

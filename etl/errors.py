@@ -1,10 +1,12 @@
-"""The three kinds of failure: the operator's mistake, a bad record, a bad data set.
+"""The kinds of failure: the operator's mistake, a bad record, a bad data set, a store that fails.
 
 Everything else is a bug of ours and propagates with its stack trace.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +67,30 @@ class DatasetError(PetalstreamError):
     """A data set on disk that is missing, incomplete, or not what its manifest says."""
 
 
+class StorageError(PetalstreamError):
+    """An object store or its network that fails, and goes on failing for as long as we try."""
+
+
+class UploadLostError(StorageError):
+    """A file that has to be written anew: the store forgot its first part."""
+
+
+class WorkerError(PetalstreamError):
+    """What ended a worker, in another process or on another machine, in one line.
+
+    Args:
+        message: The line.
+        exit_code: Of the command that started the run.
+    """
+
+    def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(message, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 # Why an input was not written. The names are part of the data format (docs/data_format.md).
 REASONS: dict[str, str] = {
     "missing": "the file does not exist",
@@ -99,6 +125,48 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def encode_failure(error: PetalstreamError) -> bytes:
+    """Returns an error as JSON, for the file in which a worker leaves it."""
+    return json.dumps({"message": one_line(error), "exit_code": error.exit_code}).encode()
+
+
+def decode_failure(data: bytes) -> WorkerError:
+    """Returns what `encode_failure` was given."""
+    content = json.loads(data)
+    return WorkerError(content["message"], content["exit_code"])
+
+
+def find_failure(error: BaseException) -> PetalstreamError | None:
+    """Finds an error of ours in what a runner made of it: among its causes, or in the text of a worker's trace.
+
+    Args:
+        error: Raised by a pipeline's run.
+
+    Returns:
+        The innermost error of ours; None where there is none.
+    """
+    found = None
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        # Beam adds the step's name to an error's arguments and raises it anew, the first one as its context.
+        found = cause if isinstance(cause, PetalstreamError) else found
+        cause = cause.__cause__ or cause.__context__
+    if found is not None:
+        return found
+    lines = _IN_TRACE.findall(str(error))
+    if not lines:
+        return None
+    kind, message = lines[-1]
+    message = re.sub(r" \[while running '[^']*'\]", "", message)
+    return WorkerError(message, EXIT_USAGE if kind == ConfigError.__name__ else EXIT_FAILED)
+
+
+# The last line of a trace, as Python prints it: the class with its module, and the message.
+_IN_TRACE = re.compile(r"^(?:etl|trainer)\.[\w.]*?(\w+Error): (.+)$", re.MULTILINE)
 
 
 def one_line(value: Any) -> str:

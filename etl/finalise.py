@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import platform
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -22,6 +22,8 @@ from etl import manifest as manifests
 from etl.config import EtlConfig
 from etl.errors import REASONS, DatasetError
 from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
+from etl.parallel import ordered_map
+from etl.reading import NUM_READERS
 from etl.records import UnitResult
 from etl.sharding import shard_name
 from etl.work import STATISTICS_STRIDE
@@ -230,7 +232,8 @@ def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: l
     if storage.exists(path):
         old = manifests.from_json(storage.read_text(path), path)
         if old.run.get("id") == facts.run_id:
-            # An earlier attempt at this very step came to its end.
+            # An earlier attempt at this very step came to its end, or nearly.
+            _clean(config.output)
             return
         storage.delete(path)
         storage.delete(manifests.join(config.output, croissant.FILE_NAME))
@@ -244,40 +247,43 @@ def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: l
             targets |= zip((shard.name for shard in shards), _shards_of(results, name, split), strict=True)
         # A finalise step that was killed can have left shards that are no part of this run.
         _sweep(config.output, name, keep=set(targets))
-        for shard, result in targets.items():
-            target = manifests.join(config.output, name, shard)
-            if storage.exists(result.shard_path):
-                storage.move(result.shard_path, target)
-            elif not storage.exists(target):
-                raise DatasetError(
-                    f"{result.shard_path}: the shard is gone; was the folder cleaned while the run went on?"
-                )
+        moves = [(result.shard_path, manifests.join(config.output, name, shard)) for shard, result in targets.items()]
+        try:
+            storage.move_all(moves)
+        except FileNotFoundError as error:
+            raise DatasetError(f"{error}: the shard is gone; was the folder cleaned while the run went on?") from None
         lists = [result.list_path for result in targets.values()]
-        indexes[name] = index.write_index(config.output, variant, lists, facts.building_dir(config.output))
+        write = partial(index.write_index, config.output, variant, lists, facts.building_dir(config.output))
+        indexes[name] = storage.again_if_lost(write)
         tfds_info.write_info(config.output, manifest, variant)
     croissant.write_croissant(config.output, manifest, indexes)
     first = config.variants[0]
     rejected = [facts.rejected_path]
     rejected += [path for result in results if result.unit.variant == first for path in result.rejected_paths]
-    lines = b"".join(map(storage.read_bytes, rejected))
+    lines = b"".join(ordered_map(storage.read_bytes, rejected, NUM_READERS))
     storage.write_atomically(manifests.join(config.output, manifests.REJECTED_NAME), lines)
     card.write_card(config.output, manifest)
     storage.write_atomically(path, manifests.to_json(manifest).encode())
-    # Its own folder, and those of runs that were killed.
-    for folder in unfinished_runs(config.output):
+    _clean(config.output)
+
+
+def _clean(output: str) -> None:
+    """Deletes the run's own folder, and those of runs that were killed."""
+    for folder in unfinished_runs(output):
         storage.delete_tree(folder)
 
 
 def unfinished_runs(output: str) -> list[str]:
     """Returns the folders of runs into this output that are going on or were killed."""
-    pattern = re.compile(re.escape(f"{output}/{BUILDING_PREFIX}") + "[^/]+")
-    found = {match[0] for path in storage.list_files(output) if (match := pattern.match(path))}
-    return sorted(found)
+    names = storage.list_folders(output)
+    return [f"{output}/{name}" for name in names if name.startswith(BUILDING_PREFIX)]
 
 
 def _sweep(output: str, variant: str, keep: set[str]) -> None:
     """Deletes a variant's shards other than those to keep, and what describes them."""
+    stray = []
     for path in storage.list_files(manifests.join(output, variant)):
         name = path.rpartition("/")[2]
         if (".tfrecord" in name and name not in keep) or name in _BESIDE_SHARDS:
-            storage.delete(path)
+            stray.append(path)
+    storage.delete_all(stray)

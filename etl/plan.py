@@ -1,7 +1,8 @@
 """What will be written where, decided before any image is decoded.
 
-One pass lists the inputs and takes each one's size and digest. Duplicates, splits and shards follow from these alone.
-The list lies in a temporary SQLite file, so memory doesn't grow with it.
+One pass lists the inputs and takes each one's size and digest: from the listing itself where the store says them, else
+by reading the file. Duplicates, splits and shards follow from these alone. The list lies in a temporary SQLite file, so
+memory doesn't grow with it.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import itertools
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 
-from etl import progress, sharding, sources, variants
+from etl import progress, sharding, sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import REASONS, ConfigError, RecordError
 from etl.images.sniff import sniff
 from etl.lines import decode_extras, encode_extras, encode_image
 from etl.parallel import ordered_map
+from etl.reading import NUM_READERS, is_slow
 from etl.records import PlannedImage, Rejection, SourceImage, Unit
 from etl.sources import splits
 
@@ -33,6 +35,9 @@ _SPLIT_ORDER = ("train", "validation", "test")
 # How many images are encoded to learn the size that the others will have.
 _SAMPLE_SIZE = 64
 
+# Endings of which each has a sample of its own, since nearly all files of one are kept as they are, or nearly none.
+_ENDINGS = frozenset([".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".jp2"])
+
 # Files that a thread digests before it hands them over.
 _DIGEST_CHUNK = 32
 
@@ -42,20 +47,20 @@ _PART_SIZE = 256
 _TABLES = """
 CREATE TABLE image (
     key TEXT PRIMARY KEY, uri TEXT, label TEXT, label_int INTEGER, split TEXT, extras TEXT,
-    digest TEXT, num_bytes INTEGER, plain INTEGER, place TEXT
+    digest TEXT, num_bytes INTEGER, ending TEXT, place TEXT
 ) WITHOUT ROWID;
+CREATE TABLE unseen (number INTEGER PRIMARY KEY, key TEXT, uri TEXT, label TEXT, split TEXT, extras TEXT);
 CREATE TABLE rejection (key TEXT, uri TEXT, reason TEXT, message TEXT);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Digested:
-    """A listed image with what one look at its bytes tells."""
+    """A listed image with its size and digest."""
 
     image: SourceImage
     digest: str = ""
     num_bytes: int = 0
-    plain: bool = False
     rejection: Rejection | None = None
 
 
@@ -89,16 +94,44 @@ class Plan:
 
         Raises:
             ConfigError: there is not one input.
+            StorageError: the store that has them fails.
         """
         labels = {name: index for index, name in enumerate(self.class_names)}
         images = self._source.list_images(self.config.options)
         with progress.step("list and digest"), self._database:
-            for found in ordered_map(_digest, images, self.config.num_threads, _DIGEST_CHUNK):
+            for found in ordered_map(_digest, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
                 self._add(found, labels)
                 progress.advance()
+            for found in ordered_map(_digest, self._unseen(), NUM_READERS):
+                self._add(found, labels)
+                progress.advance()
+            self._database.execute("DELETE FROM unseen")
         if not self.num_read:
             raise ConfigError("--input", self.config.options.input, "at least one image")
         self._database.execute("CREATE INDEX by_place ON image (split, place, key)")
+
+    def _seen(self, images: Iterable[SourceImage]) -> Iterator[SourceImage]:
+        """Yields the images whose digest is known or that lie at hand, and puts the others aside."""
+        for image in images:
+            known = image.rejection or (image.listed is not None and image.listed.md5)
+            if known or not storage.lists_digests(image.uri):
+                yield image
+                continue
+            extras = encode_extras(image.extras) if image.extras else ""
+            row = (image.key, image.uri, image.label, image.split, extras)
+            self._database.execute("INSERT INTO unseen VALUES (NULL,?,?,?,?,?)", row)
+
+    def _unseen(self) -> Iterator[SourceImage]:
+        """Yields the images put aside, with what their store's listing says; it is asked in the order of names."""
+        # Of two with one name the first counts, as it does among the others.
+        order = "FROM unseen ORDER BY uri, number"
+        rows = self._database.execute(f"SELECT key, uri, label, split, extras {order}")
+        uris = (uri for (uri,) in self._database.execute(f"SELECT uri {order}"))
+        for (key, uri, label, split, extras), listed in zip(rows, storage.look_up(uris), strict=True):
+            image = SourceImage(key, uri, label, split, decode_extras(extras) if extras else {}, listed=listed)
+            if listed is None:
+                image = replace(image, rejection="missing", message="there is no such file")
+            yield image
 
     def _add(self, found: _Digested, labels: Mapping[str, int]) -> None:
         image, rejection = found.image, found.rejection
@@ -110,7 +143,7 @@ class Plan:
             extras = encode_extras(image.extras) if image.extras else ""
             row = (image.key, image.uri, image.label, labels.get(image.label, -1), split, extras)
             statement = f"INSERT OR IGNORE INTO image VALUES ({','.join('?' * 10)})"
-            cursor = self._database.execute(statement, (*row, found.digest, found.num_bytes, found.plain, place))
+            cursor = self._database.execute(statement, (*row, found.digest, found.num_bytes, _ending(image.uri), place))
             if cursor.rowcount:
                 return
             rejection = _reject(image, "duplicate_key", "another input has the same key")
@@ -156,18 +189,13 @@ class Plan:
 
     def shards(self, variant: str) -> Iterator[tuple[str, int, list[PlannedImage], int]]:
         """Yields a variant's shards as (split, index, images, expected bytes), one shard in memory at a time."""
-        keeps = variants.keeps_sizes(self.config, variant)
-        made_bytes = self._made_bytes(variant)
-
-        def size(num_bytes: int, plain: bool) -> int:
-            return (num_bytes if keeps and plain else made_bytes) + _EXAMPLE_OVERHEAD_BYTES
-
+        size = self._sizes(variant)
         for split in self.splits():
-            statement = "SELECT num_bytes, plain FROM image WHERE split = ?"
+            statement = "SELECT num_bytes, ending FROM image WHERE split = ?"
             total = sum(size(*row) for row in self._database.execute(statement, (split,)))
             count = sharding.num_shards(total, self.config.shard_bytes)
             # Sizes and images advance together, so that no list of the whole split is ever held.
-            ahead, images = itertools.tee((image, size(image.num_bytes, plain)) for image, plain in self._images(split))
+            ahead, images = itertools.tee(self._images(split, size))
             places = sharding.assign_shards((num_bytes for _, num_bytes in ahead), total, count)
             for index, group in itertools.groupby(zip(places, images, strict=True), key=lambda row: row[0]):
                 members = [member for _, member in group]
@@ -183,41 +211,80 @@ class Plan:
                     path = f"{folder}/{variant}/{split}-{index:05d}-{part:05d}.jsonl"
                     yield Unit(variant, split, index, part, path, len(mine)), b"".join(map(encode_image, mine))
 
-    def _made_bytes(self, variant: str) -> int:
-        """Returns the mean bytes of the images that a variant doesn't keep as they are, from a seeded sample."""
+    def _sizes(self, variant: str) -> Callable[[int, str], int]:
+        """Returns the function from an image's own size and its file's ending to the size that its example will have.
+
+        It goes by seeded samples, so that the same images give the same shards wherever they lie, and none has to be
+        read for its size alone.
+        """
         fixed = variants.fixed_bytes(self.config, variant)
         if fixed is not None:
-            return fixed
-        only = "WHERE NOT plain" if variants.keeps_sizes(self.config, variant) else ""
-        statement = f"SELECT uri FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
-        uris = [uri for (uri,) in self._database.execute(statement)]
-        if not uris:
-            return 0
-        encode = variants.encoder(self.config, variant)
-        sizes = []
-        for uri in uris:
-            try:
-                sizes.append(variants.stored_bytes(encode(sources.read(uri)), self.config))
-            except RecordError:
-                # It will be rejected, with its reason, when its shard is written.
-                continue
-        return sum(sizes) // max(1, len(sizes))
+            return lambda num_bytes, ending: fixed + _EXAMPLE_OVERHEAD_BYTES
+        if not variants.keeps_sizes(self.config, variant):
+            made, count = self._sample(variant, "")
+            mean = made // max(1, count)
+            return lambda num_bytes, ending: mean + _EXAMPLE_OVERHEAD_BYTES
+        endings = [ending for (ending,) in self._database.execute("SELECT DISTINCT ending FROM image ORDER BY ending")]
+        shares = {ending: self._sample(variant, "WHERE ending = ?", ending) for ending in endings}
 
-    def _images(self, split: str) -> Iterator[tuple[PlannedImage, bool]]:
-        columns = "key, uri, label, label_int, digest, num_bytes, extras, plain"
+        def scaled(num_bytes: int, ending: str) -> int:
+            made, original = shares[ending]
+            return (num_bytes * made // original if original else num_bytes) + _EXAMPLE_OVERHEAD_BYTES
+
+        return scaled
+
+    def _sample(self, variant: str, only: str, *values: str) -> tuple[int, int]:
+        """Encodes a seeded sample of the images.
+
+        Args:
+            variant: To encode for.
+            only: Condition that the sample's rows meet.
+            *values: Of the condition.
+
+        Returns:
+            The bytes that they take in a shard; the bytes of their own files where plain JPEGs keep these, else their
+            number.
+        """
+        keeps = variants.keeps_sizes(self.config, variant)
+        encode = variants.encoder(self.config, variant)
+        statement = f"SELECT uri FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
+        uris = [uri for (uri,) in self._database.execute(statement, values)]
+
+        def measure(uri: str) -> tuple[int, int]:
+            try:
+                data = sources.read(uri)
+                if keeps and sniff(data).plain:
+                    return len(data), len(data)
+                return variants.stored_bytes(encode(data), self.config), len(data) if keeps else 1
+            except (RecordError, FileNotFoundError):
+                # It will be rejected, with its reason, when its shard is written.
+                return 0, 0
+
+        num_threads = NUM_READERS if any(map(is_slow, uris)) else self.config.num_threads
+        sizes = list(ordered_map(measure, uris, num_threads))
+        return sum(made for made, _ in sizes), sum(original for _, original in sizes)
+
+    def _images(self, split: str, size: Callable[[int, str], int]) -> Iterator[tuple[PlannedImage, int]]:
+        columns = "key, uri, label, label_int, digest, num_bytes, extras, ending"
         statement = f"SELECT {columns} FROM image WHERE split = ? ORDER BY place, key"
-        for key, uri, label, label_int, digest, num_bytes, extras, plain in self._database.execute(statement, (split,)):
+        for row in self._database.execute(statement, (split,)):
+            key, uri, label, label_int, digest, num_bytes, extras, ending = row
             more = decode_extras(extras) if extras else {}
-            yield PlannedImage(key, uri, label, label_int, digest, num_bytes, more), bool(plain)
+            yield PlannedImage(key, uri, label, label_int, digest, num_bytes, more), size(num_bytes, ending)
 
     def _number(self, statement: str) -> int:
         return int(self._database.execute(statement).fetchone()[0])
 
 
 def _digest(image: SourceImage) -> _Digested:
-    """Reads one listed image for its size, its MD5 and whether it is a plain JPEG."""
+    """Takes a listed image's size and MD5 from its store's listing, or else reads it."""
     if image.rejection:
         return _Digested(image, rejection=_reject(image, image.rejection, image.message))
+    listed = image.listed
+    if listed is not None and listed.num_bytes == 0:
+        return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))
+    if listed is not None and listed.num_bytes is not None and listed.md5:
+        return _Digested(image, listed.md5, listed.num_bytes)
     try:
         data = sources.read(image.uri)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -226,13 +293,12 @@ def _digest(image: SourceImage) -> _Digested:
         return _Digested(image, rejection=_reject(image, "missing", "the file may not be read by this user"))
     if not data:
         return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))
-    try:
-        plain = sniff(data).plain
-    except RecordError:
-        # Left to the step that decodes, which rejects it with the full reason.
-        plain = False
-    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return _Digested(image, digest, len(data), plain)
+    return _Digested(image, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
+
+
+def _ending(uri: str) -> str:
+    ending = os.path.splitext(uri)[1].lower()
+    return ending if ending in _ENDINGS else ""
 
 
 def _reject(image: SourceImage, reason: str, message: str) -> Rejection:

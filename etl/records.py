@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from etl.stores.stored import StoredFile
+
 # What a source may add to each example: bytes, text, whole numbers or real numbers.
 ExtraValue = bytes | str | int | float | tuple[int, ...] | tuple[float, ...]
 
@@ -21,6 +23,7 @@ class SourceImage:
         extras: Further features by name, those that the source's `EXTRAS` declares.
         rejection: A reason of `errors.REASONS` where listing alone tells that it can't be written.
         message: What was wrong, with `rejection`.
+        listed: What the listing of its store said of its file, where the source has it from there.
     """
 
     key: str
@@ -30,6 +33,7 @@ class SourceImage:
     extras: Mapping[str, ExtraValue] = field(default_factory=dict)
     rejection: str | None = None
     message: str = ""
+    listed: StoredFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from etl import storage
 from etl.config import EtlConfig
 from etl.finalise import software, unfinished_runs
 from etl.lines import decode_result
+from etl.parallel import ordered_map
+from etl.reading import NUM_READERS
 from etl.records import Unit, UnitResult
+from etl.stores.stored import StoredFile
 
 JOB_NAME = "job.txt"
 _CHUNK_BYTES = 1 << 20
@@ -51,20 +54,28 @@ def keep_done(units: list[Unit], building_dir: str) -> list[Unit]:
         building_dir: The folder of the earlier run, which this one goes on in.
 
     Returns:
-        The units in order, `done_path` set where a result's file is there and has the size and digest that were noted.
+        The units in order, `done_path` set where a result's files are there with the digest that was noted; on an
+        object store, which keeps no half objects, with the size.
     """
+    found = {file.path: file for file in storage.scan(building_dir)}
+    paths = [path for path in found if path.endswith(".result.json")]
+    contents = ordered_map(storage.read_bytes, paths, NUM_READERS)
     done: dict[tuple[str, int], str] = {}
-    for path in storage.list_files(building_dir):
-        if path.endswith(".result.json"):
-            result = decode_result(storage.read_bytes(path))
-            if _is_whole(result):
-                done[result.unit.shard, result.unit.part] = path
+    for path, content in zip(paths, contents, strict=True):
+        result = decode_result(content)
+        if _is_whole(result, found):
+            done[result.unit.shard, result.unit.part] = path
     return [dataclasses.replace(unit, done_path=done.get((unit.shard, unit.part), "")) for unit in units]
 
 
-def _is_whole(result: UnitResult) -> bool:
+def _is_whole(result: UnitResult, found: Mapping[str, StoredFile]) -> bool:
     files = {result.shard_path: result.sha256, result.list_path: result.list_sha256}
-    return all(map(_has_digest, files, files.values())) and all(map(storage.exists, result.rejected_paths))
+    if not all(path in found for path in (*files, *result.rejected_paths)):
+        return False
+    if storage.lists_digests(result.shard_path):
+        # Objects appear whole or not at all, so nothing is downloaded to be sure.
+        return found[result.shard_path].num_bytes == result.num_bytes
+    return all(map(_has_digest, files, files.values()))
 
 
 def _has_digest(path: str, digest: str) -> bool:

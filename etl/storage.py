@@ -1,21 +1,30 @@
 """Files by path, local or on an object store.
 
-Local paths go through the operating system. Paths with a scheme (`gs://`, `s3://`, `hdfs://`) go through Beam's file
-systems, imported when the first such path is met.
+Local paths go through the operating system, `gs://` through Google's client, other schemes (`s3://`, `hdfs://`) through
+Beam's file systems; each is imported when the first such path is met.
+
+Whatever a store fails for is tried again for a while; what remains is raised as `ConfigError` where the operator can
+mend it (no such bucket, no permission, no credentials) and as `StorageError` where the store itself fails.
 """
 
 from __future__ import annotations
 
-import glob
+import importlib
 import os
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import BinaryIO, TypeVar
+
+from etl.errors import UploadLostError
+from etl.stores.stored import StoredFile
+
+_Result = TypeVar("_Result")
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _WILDCARD = re.compile(r"[*?[]")
+# Forgotten uploads are rare, and several in a row are something else.
+_NUM_ATTEMPTS = 3
 
 
 def is_local(path: str) -> bool:
@@ -23,45 +32,38 @@ def is_local(path: str) -> bool:
     return _SCHEME.match(path) is None
 
 
+def lists_digests(path: str) -> bool:
+    """Tells whether the store of a path says sizes and digests when it lists, so that no file need be read for them."""
+    return path.startswith("gs://")
+
+
 def exists(path: str) -> bool:
     """Tells whether there is a file (on a local disk also: a folder) of that path."""
-    return os.path.exists(path) if is_local(path) else bool(_beam().exists(path))
+    return bool(_store(path).exists(path))
 
 
 def is_folder(path: str) -> bool:
     """Tells whether there is a folder of that path; on an object store: at least one object below it."""
-    if is_local(path):
-        return os.path.isdir(path)
-    results = _beam().match([path.rstrip("/") + "/**"], limits=[1])
-    return bool(results[0].metadata_list)
+    return bool(_store(path).is_folder(path))
 
 
 def version(path: str) -> str:
-    """Returns a text that changes when the file does: its size and when it was written.
+    """Returns a text that changes when the file does.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    if is_local(path):
-        status = os.stat(path)
-        return f"{status.st_size}-{status.st_mtime_ns}"
-    metadata = _beam().match([path], limits=[1])[0].metadata_list
-    if not metadata:
-        raise FileNotFoundError(path)
-    return f"{metadata[0].size_in_bytes}-{metadata[0].last_updated_in_seconds}"
+    return str(_store(path).version(path))
 
 
 def open_stream(path: str) -> BinaryIO:
-    """Opens a file for reading its bytes one after the other.
+    """Opens a file for reading its bytes one after the other; seeking is possible.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    if is_local(path):
-        return open(path, "rb")
-    if not exists(path):
-        raise FileNotFoundError(path)
-    return cast(BinaryIO, _beam().open(path, compression_type="uncompressed"))
+    stream: BinaryIO = _store(path).open_stream(path)
+    return stream
 
 
 def read_bytes(path: str) -> bytes:
@@ -70,11 +72,8 @@ def read_bytes(path: str) -> bytes:
     Raises:
         FileNotFoundError: there is none.
     """
-    if is_local(path):
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    with open_stream(path) as file:
-        return file.read()
+    data: bytes = _store(path).read_bytes(path)
+    return data
 
 
 def read_text(path: str) -> str:
@@ -87,70 +86,77 @@ def read_text(path: str) -> str:
 
 
 def create(path: str) -> BinaryIO:
-    """Opens a new file for writing bytes, and makes the folders above it where they matter."""
-    if is_local(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "wb")
-    return cast(BinaryIO, _beam().create(path, "application/octet-stream", "uncompressed"))
+    """Opens a new file for writing bytes, and makes the folders above it where they matter.
+
+    On an object store the file appears when it is closed, or not at all where an exception ends its `with` block.
+    """
+    stream: BinaryIO = _store(path).create(path)
+    return stream
 
 
 def write_atomically(path: str, data: bytes) -> None:
     """Writes a file so that nobody ever sees half of it: objects appear whole, local files by renaming."""
-    if not is_local(path):
-        with create(path) as file:
-            file.write(data)
-        return
-    partial = f"{path}.partial"
-    with create(partial) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    _store(path).write_atomically(path, data)
+
+
+def again_if_lost(function: Callable[[], _Result]) -> _Result:
+    """Calls a function that writes files from the beginning, and again where the store forgot one half-way."""
+    for _ in range(_NUM_ATTEMPTS - 1):
+        try:
+            return function()
+        except UploadLostError:
+            continue
+    return function()
 
 
 def move(source: str, target: str) -> None:
-    """Moves one file, over what is there; within one store nothing is copied."""
-    if is_local(source):
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
-    else:
-        _beam().rename([source], [target])
+    """Moves one file, over what is there; within one store no byte passes through here.
+
+    Raises:
+        FileNotFoundError: there is none, and none at the target either: a file that was moved already stays.
+    """
+    move_all([(source, target)])
+
+
+def move_all(pairs: Iterable[tuple[str, str]]) -> None:
+    """Moves files within one store as `move` does, on object stores many at a time."""
+    pairs = list(pairs)
+    if pairs:
+        _store(pairs[0][0]).move_all(pairs)
 
 
 def delete(path: str) -> None:
     """Deletes one file; none there is no error."""
-    if is_local(path):
-        Path(path).unlink(missing_ok=True)
-    elif exists(path):
-        _beam().delete([path])
+    _store(path).delete_all([path])
+
+
+def delete_all(paths: Iterable[str]) -> None:
+    """Deletes files of one store, on object stores many at a time; those that aren't there are no error."""
+    paths = list(paths)
+    if paths:
+        _store(paths[0]).delete_all(paths)
 
 
 def delete_tree(folder: str) -> None:
     """Deletes a folder and all below it; none there is no error."""
-    if is_local(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    paths = list(list_files(folder))
-    if paths:
-        _beam().delete(paths)
+    _store(folder).delete_tree(folder)
 
 
 def list_files(folder: str) -> Iterator[str]:
-    """Lists the paths of all files below a folder, sorted by name folder by folder; nothing where there is none."""
-    if not is_local(folder):
-        pattern = folder.rstrip("/") + "/**"
-        for result in _beam().match([pattern]):
-            yield from sorted(metadata.path for metadata in result.metadata_list)
-        return
-    if not os.path.isdir(folder):
-        return
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda item: item.name):
-            path = f"{folder.rstrip('/')}/{entry.name}"
-            if entry.is_dir():
-                yield from list_files(path)
-            else:
-                yield path
+    """Lists the paths of all files below a folder in a stable order; nothing where there is none."""
+    return (file.path for file in scan(folder))
+
+
+def scan(folder: str) -> Iterator[StoredFile]:
+    """Lists all files below a folder in a stable order, with what the listing itself says of them."""
+    files: Iterator[StoredFile] = _store(folder).list_files(folder)
+    return files
+
+
+def list_folders(folder: str) -> list[str]:
+    """Returns the names of the folders directly in a folder, sorted; none where there is no such folder."""
+    names: list[str] = _store(folder).list_folders(folder)
+    return names
 
 
 def is_pattern(path: str) -> bool:
@@ -167,11 +173,36 @@ def pattern_folder(pattern: str) -> str:
 
 def list_matches(pattern: str) -> Iterator[str]:
     """Lists the paths of the files that match a pattern, sorted; `**` stands for any depth of folders."""
-    if is_local(pattern):
-        yield from (path for path in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(path))
-        return
-    for result in _beam().match([pattern]):
-        yield from sorted(metadata.path for metadata in result.metadata_list)
+    return (file.path for file in scan_matches(pattern))
+
+
+def scan_matches(pattern: str) -> Iterator[StoredFile]:
+    """Lists the files that match a pattern, sorted, with what the listing itself says of them."""
+    files: Iterator[StoredFile] = _store(pattern).list_matches(pattern)
+    return files
+
+
+def look_up(paths: Iterable[str]) -> Iterator[StoredFile | None]:
+    """Finds many files of a store that lists digests in its listings, in few requests.
+
+    Args:
+        paths: All of such a store (`lists_digests`), sorted.
+
+    Yields:
+        For each what the listing says; None where there is no such file.
+    """
+    from etl.stores import gcs
+
+    return gcs.look_up(paths)
+
+
+def check_writable(folder: str) -> None:
+    """Checks that a folder, which need not be there yet, can be written to, before hours of work are lost to it.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    _store(folder).check_writable(folder)
 
 
 def absolute(path: str) -> str:
@@ -179,7 +210,7 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path)) if is_local(path) else path
 
 
-def _beam() -> Any:
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems
+def _store(path: str) -> ModuleType:
+    """Returns the module for a path, importing it if need be."""
+    name = "local" if is_local(path) else "gcs" if path.startswith("gs://") else "beam"
+    return importlib.import_module(f"etl.stores.{name}")

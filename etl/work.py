@@ -6,7 +6,9 @@ import itertools
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,9 +18,12 @@ from etl.errors import DatasetError, RecordError
 from etl.index import LIST_SUFFIX, RecordList
 from etl.lines import decode_images, encode_rejections, encode_result
 from etl.parallel import ordered_map
+from etl.reading import is_slow, read_ahead
 from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
 from etl.schema import encode_example
 from etl.tfrecord import FRAME_BYTES, Piece, RecordWriter, make_piece
+
+_Result = TypeVar("_Result")
 
 # Mean and deviation come from every sixteenth row and column: 1/256 of the pixels, and next to no time.
 STATISTICS_STRIDE = 16
@@ -36,6 +41,15 @@ class _Done:
     shape: tuple[int, ...] = ()
     pixel_sums: tuple[int, ...] = NO_SUMS
     rejection: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What one image's example is made of; `problem` is what was wrong with its annotations."""
+
+    data: bytes
+    extras: Mapping[str, ExtraValue]
+    problem: RecordError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,15 @@ def write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
 
     Returns:
         What was made. The same unit gives the same bytes at every attempt, by any number of threads.
+
+    Raises:
+        DatasetError: an input has changed or gone since it was listed.
+        ConfigError, StorageError: a file can't be read or written, see `etl.storage`.
     """
+    return storage.again_if_lost(lambda: _write_unit(config, unit, building_dir))
+
+
+def _write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
     images = decode_images(storage.read_bytes(unit.plan_path))
     weights_digest = ""
     if unit.variant == "embedding":
@@ -68,7 +90,7 @@ def write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
         outcomes = _embed(config, images, network.embed, embedding.BATCH_SIZE)
         weights_digest = network.weights_digest
     else:
-        outcomes = ordered_map(_image_worker(config, unit.variant), images, config.num_threads, _CHUNK)
+        outcomes = _map_images(config, images, _image_worker(config, unit.variant))
     # The attempt's own name: a retried or forgotten attempt can't replace what a committed one wrote.
     stem = f"{building_dir}/{unit.shard}-{unit.part:05d}.{uuid.uuid4().hex}"
     result = _write(outcomes, unit, stem, compressed=_is_compressed(config, unit), weights_digest=weights_digest)
@@ -119,19 +141,44 @@ def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool
     )
 
 
-def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage], _Done]:
+def _map_images(
+    config: EtlConfig, images: Iterator[PlannedImage], function: Callable[[PlannedImage, _Fetched], _Result]
+) -> Iterator[_Result]:
+    """Applies a function in threads to images and what is read of them; yields its results in order."""
+
+    def fetch(image: PlannedImage) -> _Fetched:
+        data = _read(image)
+        try:
+            return _Fetched(data, sources.read_extras(config.source, image.key, image.extras))
+        except RecordError as error:
+            return _Fetched(data, {}, error)
+
+    def both(pair: tuple[PlannedImage, Future[_Fetched]]) -> _Result:
+        return function(pair[0], pair[1].result())
+
+    first = next(images, None)
+    if first is None:
+        return iter(())
+    images = itertools.chain([first], images)
+    if not is_slow(first.uri):
+        return ordered_map(lambda image: function(image, fetch(image)), images, config.num_threads, _CHUNK)
+    return ordered_map(both, read_ahead(fetch, images, lambda image: image.num_bytes), config.num_threads)
+
+
+def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage, _Fetched], _Done]:
     """Returns the function that turns one planned image into its record; threads call it."""
     encode = variants.encoder(config, variant)
     compressed = config.compression == "gzip"
 
-    def work(image: PlannedImage) -> _Done:
+    def work(image: PlannedImage, fetched: _Fetched) -> _Done:
         try:
-            encoded = encode(_read(image))
-            extras = sources.read_extras(config.source, image.key, image.extras)
+            encoded = encode(fetched.data)
         except RecordError as error:
             return _Done(image, rejection=_reject(image, error))
+        if fetched.problem is not None:
+            return _Done(image, rejection=_reject(image, fetched.problem))
         features = {"image": encoded.value, "shape": encoded.pixels.shape}
-        piece = make_piece(_example(image, extras, features), compressed=compressed)
+        piece = make_piece(_example(image, fetched.extras, features), compressed=compressed)
         return _Done(image, piece, encoded.pixels.shape, sum_pixels(encoded.pixels))
 
     return work
@@ -139,21 +186,23 @@ def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage], _
 
 def _embed(
     config: EtlConfig,
-    images: Iterable[PlannedImage],
+    images: Iterator[PlannedImage],
     embed: Callable[[np.ndarray], np.ndarray],
     batch_size: int,
 ) -> Iterator[_Done]:
     """Yields the records of embeddings: threads decode ahead of the network, which takes whole batches."""
     encode = variants.encoder(config, "embedding")
 
-    def decode(image: PlannedImage) -> _Decoded:
+    def decode(image: PlannedImage, fetched: _Fetched) -> _Decoded:
         try:
-            pixels = encode(_read(image)).pixels
-            return _Decoded(image, sources.read_extras(config.source, image.key, image.extras), pixels)
+            pixels = encode(fetched.data).pixels
         except RecordError as error:
             return _Decoded(image, {}, rejection=_reject(image, error))
+        if fetched.problem is not None:
+            return _Decoded(image, {}, rejection=_reject(image, fetched.problem))
+        return _Decoded(image, fetched.extras, pixels)
 
-    decoded = ordered_map(decode, images, config.num_threads, _CHUNK)
+    decoded = _map_images(config, images, decode)
     while batch := list(itertools.islice(decoded, batch_size)):
         good = [(item, item.pixels) for item in batch if item.pixels is not None]
         yield from (_Done(item.image, rejection=item.rejection) for item in batch if item.pixels is None)
@@ -167,7 +216,10 @@ def _embed(
 
 
 def _read(image: PlannedImage) -> bytes:
-    data = sources.read(image.uri)
+    try:
+        data = sources.read(image.uri)
+    except FileNotFoundError:
+        raise DatasetError(f"{image.uri}: it was there when it was listed, and is gone now") from None
     if len(data) != image.num_bytes:
         raise DatasetError(f"{image.uri}: had {image.num_bytes} bytes when listed, now {len(data)}: it was changed")
     return data

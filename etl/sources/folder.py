@@ -95,4 +95,4 @@ def _list_matches(pattern: str) -> Iterator[SourceImage]:
 def _image(found: tree.FoundFile, label: str) -> SourceImage:
     if found.problem:
         return SourceImage(found.name, found.path, label, rejection="unsupported", message=found.problem)
-    return SourceImage(found.name, found.path, label)
+    return SourceImage(found.name, found.path, label, listed=found.listed)

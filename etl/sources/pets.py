@@ -138,8 +138,8 @@ def read_extras(key: str, extras: Mapping[str, ExtraValue]) -> Mapping[str, Extr
 def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official: bool) -> Iterator[SourceImage]:
     heads = _names(f"{folders.annotations}/xmls")
     trimaps = _names(f"{folders.annotations}/trimaps") if options.trimaps else frozenset()
-    found = {file.name for file in tree.walk(folders.images)}
-    for name in sorted(found | {f"{listed}.jpg" for listed in lists.pets}):
+    found = {file.name: file for file in tree.walk(folders.images)}
+    for name in sorted(found.keys() | {f"{listed}.jpg" for listed in lists.pets}):
         stem = os.path.splitext(name)[0]
         listed = name == f"{stem}.jpg" and stem in lists.pets
         breed = stem.rpartition("_")[0]
@@ -162,7 +162,7 @@ def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official:
         split = None
         if official:
             split = "test" if stem in lists.test else splits.TRAIN_OR_VALIDATION if listed else "train"
-        yield SourceImage(name, uri, label, split, references)
+        yield SourceImage(name, uri, label, split, references, listed=found[name].listed if name in found else None)
 
 
 def _names(folder: str) -> frozenset[str]:
@@ -187,7 +187,7 @@ def _folders(options: SourceOptions) -> _Folders:
         root = os.path.dirname(root)
     if not storage.is_folder(root):
         raise ConfigError("--input", options.input, _EXPECTED, "there is no such folder")
-    below = [f"{root}/{name}" for name in tree.list_folders(root)] if storage.is_local(root) else []
+    below = [f"{root}/{name}" for name in tree.list_folders(root)]
     for folder in (root, *below):
         if storage.exists(f"{folder}/annotations/list.txt") and storage.is_folder(f"{folder}/images"):
             return _Folders(f"{folder}/images", f"{folder}/annotations")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.errors import ConfigError
+from etl.stores.stored import StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class FoundFile:
         name: Its path relative to where the search started, with slashes: `daisy/123.jpg`.
         path: Its full path.
         problem: Why it can't be read as a file, "" where nothing is known against it.
+        listed: What an object store's listing says of it.
     """
 
     name: str
     path: str
     problem: str = ""
+    listed: StoredFile | None = None
 
     @property
     def parent(self) -> str:
@@ -44,29 +47,28 @@ def walk(folder: str) -> Iterator[FoundFile]:
     if storage.is_local(folder):
         yield from _walk_local(folder, "", frozenset({os.path.realpath(folder)}))
         return
-    for path in storage.list_files(folder):
-        name = path[len(folder) + 1 :]
-        # Consoles make "folders" by empty objects whose name ends with a slash.
-        if not path.endswith("/") and not _is_hidden(name):
-            yield FoundFile(name, path)
+    for file in storage.scan(folder):
+        name = file.path[len(folder) + 1 :]
+        if _is_input(name):
+            yield FoundFile(name, file.path, listed=file)
 
 
 def match(pattern: str) -> Iterator[FoundFile]:
     """Yields all files that match a pattern, sorted; `name` is relative to the folder in which the pattern starts."""
     start = storage.pattern_folder(pattern)
-    for path in storage.list_matches(pattern):
-        name = path[len(start) + 1 :]
-        if not path.endswith("/") and not _is_hidden(name):
-            yield _found(name, path, is_file=not storage.is_local(path) or os.path.isfile(path))
+    for file in storage.scan_matches(pattern):
+        name = file.path[len(start) + 1 :]
+        if not _is_input(name):
+            continue
+        if storage.is_local(file.path):
+            yield _found(name, file.path, is_file=os.path.isfile(file.path))
+        else:
+            yield FoundFile(name, file.path, listed=file)
 
 
 def list_folders(folder: str) -> list[str]:
     """Returns the names of the folders directly in a folder, sorted."""
-    if not storage.is_local(folder):
-        names = (found.name for found in walk(folder))
-        return sorted({name.partition("/")[0] for name in names if "/" in name})
-    with os.scandir(folder) as entries:
-        return sorted(_text(entry.name) for entry in entries if entry.is_dir() and not _is_hidden(entry.name))
+    return sorted(_text(name) for name in storage.list_folders(folder) if not _is_hidden(name))
 
 
 def _walk_local(folder: str, prefix: str, above: frozenset[str]) -> Iterator[FoundFile]:
@@ -103,6 +105,11 @@ def _found(name: str, path: str, *, is_file: bool) -> FoundFile:
         # Opening a pipe would wait for ever. A dangling link is left to be found missing.
         return FoundFile(name, path, "a pipe, socket or device, and no file")
     return FoundFile(name, path)
+
+
+def _is_input(name: str) -> bool:
+    # Consoles make "folders" by empty objects whose name ends with a slash.
+    return bool(name) and not name.endswith("/") and not _is_hidden(name)
 
 
 def _is_hidden(name: str) -> bool:

@@ -4,7 +4,16 @@ import pickle
 
 import pytest
 
-from etl.errors import ConfigError, DatasetError, RecordError, run_main
+from etl.errors import (
+    ConfigError,
+    DatasetError,
+    RecordError,
+    StorageError,
+    decode_failure,
+    encode_failure,
+    find_failure,
+    run_main,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +60,37 @@ def test_errors_cross_processes(error: Exception) -> None:
 def test_reasons_are_a_closed_list() -> None:
     with pytest.raises(ValueError, match="reason 'odd' is none of missing"):
         RecordError("k", "odd", "m")
+
+
+def test_a_worker_leaves_its_error_in_a_file() -> None:
+    for error in (ConfigError("f", 1, "e", "m"), StorageError("gs://b/x:\n failed"), DatasetError("d")):
+        copy = decode_failure(encode_failure(error))
+        assert (str(copy), copy.exit_code) == (" ".join(str(error).split()), error.exit_code)
+        assert str(pickle.loads(pickle.dumps(copy))) == str(copy)
+
+
+def test_the_first_of_our_errors_is_found_among_a_runners() -> None:
+    def fail() -> None:
+        try:
+            raise ConfigError("--input", "x", "y")
+        except ConfigError:
+            # As Beam does it, and as the second write of a worker to a bucket that takes none.
+            raise StorageError("the line can't be left either") from None
+
+    with pytest.raises(StorageError) as caught:
+        fail()
+    wrapped = RuntimeError("the step failed")
+    wrapped.__cause__ = caught.value
+    assert isinstance(find_failure(wrapped), ConfigError)
+    assert find_failure(RuntimeError("nothing of ours")) is None
+
+
+def test_our_errors_are_found_in_the_text_of_a_trace() -> None:
+    trace = (
+        'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    raise E\n'
+        "etl.errors.{}: gs://b/x: it's [odd] [while running 'Work']\n\nnote: more"
+    )
+    for kind, code in (("ConfigError", 2), ("StorageError", 1), ("DatasetError", 1)):
+        found = find_failure(RuntimeError(trace.format(kind)))
+        assert found is not None
+        assert (str(found), found.exit_code) == ("gs://b/x: it's [odd]", code)

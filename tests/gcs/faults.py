@@ -15,7 +15,9 @@ from tests.gcs.messages import Request
 
 # A kind, and the status that the client sees; None where the connection is cut instead.
 KINDS: dict[str, int | None] = {
+    "401": 401,
     "403": 403,
+    "404": 404,
     "410": 410,
     "429": 429,
     "500": 500,
@@ -41,6 +43,7 @@ class Fault:
         method: Only requests of this HTTP method; None for all.
         path: Only requests whose unquoted path and query this regular expression is found in; None for all.
         limit: At most this many times; None for no end.
+        skip: So many of the requests that it would have hit go well before.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Fault:
     method: str | None = None
     path: str | None = None
     limit: int | None = None
+    skip: int = 0
 
     def __post_init__(self) -> None:
         """Refuses values that would silently never or always fail."""
@@ -145,6 +149,7 @@ class Draws:
         self._lock = threading.Lock()
         self._seen: Counter[str] = Counter()
         self._left = [fault.limit for fault in faults]
+        self._skip = [fault.skip for fault in faults]
 
     def next(self, request: Request, *, in_batch: bool = False) -> Hit | None:
         """The fault that happens to this request, or None."""
@@ -158,6 +163,9 @@ class Draws:
                 hit, fraction = self._uniform(f"{self._seed}\n{index}\n{self._seen[key]}\n{key}")
                 left = self._left[index]
                 if hit >= fault.probability or left == 0 or not fault.fits(request, in_batch=in_batch):
+                    continue
+                if self._skip[index]:
+                    self._skip[index] -= 1
                     continue
                 if left is not None:
                     self._left[index] = left - 1
