@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from etl import storage
+from etl import storage, workers
 from etl.assemble import assemble
 from etl.config import EtlConfig
-from etl.errors import PetalstreamError
+from etl.errors import DatasetError, PetalstreamError, encode_failure
 from etl.finalise import FAILURE_NAME, PlanFacts, finalise
 from etl.lines import decode_result
 from etl.records import Unit, UnitResult
@@ -25,13 +25,20 @@ class WriteUnit(beam.DoFn):
         self._config = config
         self._building_dir = building_dir
 
+    def setup(self) -> None:
+        """Gets the worker ready."""
+        workers.start()
+
     def process(self, unit: Unit) -> Iterator[tuple[str, UnitResult]]:
         """Writes one unit's file, or fetches the result of an earlier run."""
+        with leave_failure(self._building_dir), shared_files():
+            if unit.done_path:
+                result = decode_result(storage.read_bytes(unit.done_path))
+            else:
+                result = write_unit(self._config, unit, self._building_dir)
         if unit.done_path:
-            yield unit.shard, decode_result(storage.read_bytes(unit.done_path))
+            yield unit.shard, result
             return
-        with leave_failure(self._building_dir):
-            result = write_unit(self._config, unit, self._building_dir)
         Metrics.counter("petalstream", "images_written").inc(result.num_examples)
         for reason, count in result.rejected.items():
             Metrics.counter("petalstream", f"rejected_{reason}").inc(count)
@@ -70,5 +77,21 @@ def leave_failure(building_dir: str) -> Iterator[None]:
     try:
         yield
     except PetalstreamError as error:
-        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", str(error).encode())
+        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
         raise
+
+
+@contextmanager
+def shared_files() -> Iterator[None]:
+    """Says what is wrong where a worker misses a file that the command that started the run saw.
+
+    Raises:
+        DatasetError: a file is missing.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{error.filename or error}: a worker finds no such file; it was deleted while the run went on, or --input "
+            "and --output are not on a file system that all workers share"
+        ) from error
