@@ -22,16 +22,29 @@ from etl.config import (
     parse_shard_bytes,
     parse_splits,
 )
+from etl.dataflow import is_dataflow
 from etl.mobilenet import ALPHAS
 from etl.sources import SOURCES
 
 PROG = "etl.run"
 _DEFAULTS = EtlConfig(source="folder", output="")
 
+# Dataflow starts a process for each core of a worker; the second thread works while the first writes.
+_DATAFLOW_THREADS = 2
+
 _EPILOG = """\
-All options of Apache Beam and of its runners may be given too, for example --runner DataflowRunner --project P
---region R --temp_location gs://B/tmp. What is meant for a runner's own server follows a bare --.
-Without --runner (or with --runner DirectRunner) the job runs in this process, on all cores.
+Without --runner (or with --runner DirectRunner) the job runs in this process, on all cores. All options of Apache
+Beam and of its runners may be given too; what is meant for a runner's own server follows a bare --.
+
+On Dataflow, with --input and --output on gs://:
+  --runner DataflowRunner --project P --region R --temp_location gs://B/tmp
+    [--sdk_container_image IMAGE]       an image of etl/Dockerfile; else each worker installs this project's packages
+    [--service_account_email A] [--worker_machine_type T] [--max_num_workers N] [--no_use_public_ips --subnetwork S]
+    [--direct_num_workers N]            2 in each of a worker's processes, of which there is one a core
+    [--dry_run [--dataflow_job_file F]] shows the job that Dataflow would get, without an account
+  docs/dataflow.md has it all, from an empty project on.
+
+A run that was ended goes on with --resume. PETALSTREAM_TRACEBACK=1 shows the whole trace of one that failed.
 """
 
 
@@ -86,7 +99,7 @@ def parse(argv: Sequence[str]) -> Command:
         max_rejected_fraction=arguments.max_rejected_fraction,
         overwrite=arguments.overwrite,
         resume=arguments.resume,
-        num_threads=arguments.direct_num_workers or os.cpu_count() or 1,
+        num_threads=arguments.direct_num_workers or _default_threads(arguments.runner),
         options=SourceOptions(
             input=arguments.input and storage.absolute(arguments.input),
             labels=arguments.labels and storage.absolute(arguments.labels),
@@ -101,6 +114,10 @@ def parse(argv: Sequence[str]) -> Command:
         ),
     )
     return Command(config, arguments.dry_run, arguments.runner, (*rest, *server_args))
+
+
+def _default_threads(runner: str | None) -> int:
+    return _DATAFLOW_THREADS if is_dataflow(runner) else os.cpu_count() or 1
 
 
 def _weights_path(weights: str | None) -> str | None:
@@ -198,7 +215,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--resume", action="store_true", help="keep the shards that an unfinished run of the same job left in DIR"
     )
-    group.add_argument("--dry_run", action="store_true", help="list what would be read and written, and stop")
+    group.add_argument(
+        "--dry_run", action="store_true", help="show what would be read and written, on Dataflow the job too, and stop"
+    )
     group.add_argument(
         "--max_rejected_fraction",
         type=number("--max_rejected_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),

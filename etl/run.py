@@ -7,49 +7,94 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from etl import manifest, progress, storage
+from etl import failures, manifest, progress, storage, workers
 from etl.cli import load_tensorflow
 from etl.config import EtlConfig
+from etl.dataflow import is_dataflow
+from etl.dataflow.launch import Launch
 from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
 from etl.finalise import BUILDING_PREFIX, FAILURE_NAME, PlanFacts, check_rejected
 from etl.lines import encode_rejections
+from etl.mobilenet import IMAGENET
 from etl.options import Command, parse
 from etl.plan import Plan
 from etl.records import Unit
 from etl.report import print_plan, print_summary
 from etl.resume import JOB_NAME, find, job_digest, keep_done
-from etl.runners import IN_PROCESS, make_options, make_runner
+from etl.runners import IN_PROCESS, make_options, make_runner, works_here
+
+_RESUME = "the same command with --resume goes on from what is done"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the ETL's command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    config = command.config
-    _check_output(config)
-    started = time.time()
-    if command.runner in IN_PROCESS and not command.dry_run:
-        load_tensorflow()
-    if "embedding" in config.variants:
-        from etl import embedding
-
-        # Before any work: weights that can't be had, or are another network's, are the operator's to mend.
-        embedding.network(config.embedding_weights or "", config.embedding_alpha)
-    with Plan(config) as plan:
-        plan.fill()
-        check_rejected(plan.rejected(), plan.num_read, config.max_rejected_fraction)
+    # Until the pipeline runs there is nothing to go on from.
+    with failures.interruptible(lambda: ""):
         if command.dry_run:
-            print_plan(plan)
-            return EXIT_OK
+            return _show(command)
+        return _write(command)
+
+
+def _launch(command: Command) -> Launch | None:
+    """Returns the run on Dataflow, its options checked, if it is one; only then is Beam imported by now."""
+    if not is_dataflow(command.runner):
+        return None
+    options = make_options(command.beam_args, command.runner)
+    return Launch(command.config, options, dry_run=command.dry_run)
+
+
+def _show(command: Command) -> int:
+    """Shows what a run would read and write, and the job that Dataflow would get."""
+    config, started = command.config, time.time()
+    launch = _launch(command)
+    # A store is asked only where photographs lie there: a job can be shown without an account.
+    if storage.is_local(config.output) or not storage.is_local(config.options.input or ""):
+        _check_output(config)
+    if launch is None:
+        _check_weights(config)
+    with Plan(config) as plan:
+        _fill(plan)
+        print_plan(plan)
+        if launch is not None:
+            facts = _facts(command, plan, _new_run_id(), "", started)
+            launch.show(facts, [unit for unit, _ in plan.units(_plan_dir(config, facts))])
+    return EXIT_OK
+
+
+def _write(command: Command) -> int:
+    """Writes the data set."""
+    config, started = command.config, time.time()
+    # All that is wrong with the options shows before anything is listed.
+    run = _launch(command) or Here(command)
+    _check_output(config)
+    storage.check_writable(config.output)
+    loads_weights = isinstance(run, Here) and "embedding" in config.variants
+    if command.runner in IN_PROCESS or loads_weights:
+        load_tensorflow()
+    _check_weights(config, load=loads_weights)
+    with Plan(config) as plan:
+        _fill(plan)
         job = job_digest(config, (content for _, content in plan.units("")))
         if _is_complete(config, job):
             print(f"{config.output}: complete already, nothing to resume", file=sys.stderr)
-            print_summary(config, manifest.load(config.output, storage.read_text))
+            _summarise(config)
             return EXIT_OK
         facts, units = _prepare(command, plan, job, started)
-    _run(command, facts, units)
-    print_summary(config, manifest.load(config.output, storage.read_text))
+    if _run(run, config, facts, units):
+        _summarise(config)
     return EXIT_OK
+
+
+def _fill(plan: Plan) -> None:
+    plan.fill()
+    check_rejected(plan.rejected(), plan.num_read, plan.config.max_rejected_fraction)
+
+
+def _summarise(config: EtlConfig) -> None:
+    print_summary(config, manifest.load(config.output, storage.read_text))
 
 
 def _check_output(config: EtlConfig) -> None:
@@ -70,6 +115,27 @@ def _taken(config: EtlConfig) -> ConfigError:
     return ConfigError("--output", config.output, "a folder without a data set", mend)
 
 
+def _check_weights(config: EtlConfig, *, load: bool = True) -> None:
+    """Checks the embeddings' weights before any work.
+
+    Args:
+        config: The run's configuration.
+        load: Whether to load them, which tells weights of another network too; it takes TensorFlow.
+
+    Raises:
+        ConfigError: they can't be had.
+    """
+    if "embedding" not in config.variants:
+        return
+    path = config.embedding_weights or ""
+    if load:
+        from etl import embedding
+
+        embedding.network(path, config.embedding_alpha)
+    elif path != IMAGENET and not storage.exists(path):
+        raise ConfigError("--embedding_weights", path, "a file that is there")
+
+
 def _is_complete(config: EtlConfig, job: str) -> bool:
     """Tells whether the output already holds what a resumed run would make.
 
@@ -85,16 +151,39 @@ def _is_complete(config: EtlConfig, job: str) -> bool:
     return False
 
 
+def _new_run_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _plan_dir(config: EtlConfig, facts: PlanFacts) -> str:
+    return f"{facts.building_dir(config.output)}/plan"
+
+
+def _facts(command: Command, plan: Plan, run_id: str, job: str, started: float) -> PlanFacts:
+    return PlanFacts(
+        run_id=run_id,
+        job=job,
+        started=started,
+        runner=command.runner or "in process",
+        class_names=plan.class_names,
+        splits=tuple(plan.splits()),
+        num_read=plan.num_read,
+        rejected=plan.rejected(),
+        rejected_path=f"{command.config.output}/{BUILDING_PREFIX}{run_id}/rejected.jsonl",
+        duplicates=plan.duplicates(),
+        num_shards=len({unit.shard for unit, _ in plan.units("")}),
+    )
+
+
 def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[PlanFacts, list[Unit]]:
     """Writes down what the workers need, in the run's own folder."""
     config = command.config
     earlier = find(config, job)
-    run_id = uuid.uuid4().hex[:12]
-    if earlier and config.resume:
-        run_id = earlier.rpartition(BUILDING_PREFIX)[2]
-    building_dir = f"{config.output}/{BUILDING_PREFIX}{run_id}"
+    run_id = earlier.rpartition(BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
+    facts = _facts(command, plan, run_id, job, started)
+    building_dir = facts.building_dir(config.output)
     units = []
-    for unit, content in plan.units(f"{building_dir}/plan"):
+    for unit, content in plan.units(_plan_dir(config, facts)):
         storage.write_atomically(unit.plan_path, content)
         units.append(unit)
     storage.write_atomically(f"{building_dir}/{JOB_NAME}", job.encode())
@@ -104,49 +193,64 @@ def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[Pl
         end = "kept" if config.resume else "--resume would keep them"
         print(f"an unfinished run left {num_done:,} of {len(units):,} units: {end}", file=sys.stderr)
         units = done if config.resume else units
-    rejected_path = f"{building_dir}/rejected.jsonl"
-    storage.write_atomically(rejected_path, encode_rejections(plan.rejections()))
-    facts = PlanFacts(
-        run_id=run_id,
-        job=job,
-        started=started,
-        runner=command.runner or "in process",
-        class_names=plan.class_names,
-        splits=tuple(plan.splits()),
-        num_read=plan.num_read,
-        rejected=plan.rejected(),
-        rejected_path=rejected_path,
-        duplicates=plan.duplicates(),
-        num_shards=len({unit.shard for unit in units}),
-    )
+    storage.write_atomically(facts.rejected_path, encode_rejections(plan.rejections()))
+    # What an earlier attempt left in the same folder is told no more.
+    storage.delete(f"{building_dir}/{FAILURE_NAME}")
     return facts, units
 
 
-def _run(command: Command, facts: PlanFacts, units: list[Unit]) -> None:
-    """Runs the pipeline to its end.
+def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Unit]) -> bool:
+    """Runs the pipeline to its end; returns whether it waited for that.
 
     Raises:
-        DatasetError: the run failed for a reason that a step of ours gave.
+        DatasetError: the run failed for a reason that a step of ours gave, and would so again.
+        PetalstreamError: it failed otherwise, and can be resumed; or somebody ended the command.
     """
-    import apache_beam as beam
-
-    from etl.pipeline import build
-
-    options = make_options(command.beam_args)
-    pipeline = beam.Pipeline(runner=make_runner(command.runner), options=options)
-    build(pipeline, command.config, facts, units)
-    total = sum(unit.num_images for unit in units if not unit.done_path)
+    building_dir = facts.building_dir(config.output)
     try:
-        with progress.step("write", total):
+        with (
+            failures.telling(f"{building_dir}/{FAILURE_NAME}", building_dir, _RESUME),
+            failures.interruptible(lambda: run.hint),
+        ):
+            return run.run(facts, units)
+    except DatasetError:
+        # There is nothing in it that another run could use.
+        storage.delete_tree(building_dir)
+        raise
+
+
+class Here:
+    """A run that this process waits for, on any runner that needs nothing more.
+
+    Args:
+        command: What to do.
+
+    Raises:
+        ConfigError: the runner's options are wrong, or what it has to reach doesn't answer.
+    """
+
+    hint = _RESUME
+
+    def __init__(self, command: Command) -> None:
+        self._config = command.config
+        self._options = make_options(command.beam_args, command.runner)
+        self._runner = make_runner(command.runner, self._options)
+        self._reports = works_here(command.runner, self._options)
+
+    def run(self, facts: PlanFacts, units: list[Unit]) -> bool:
+        """Runs the pipeline to its end; returns True. Raises whatever the runner makes of an error in a step."""
+        import apache_beam as beam
+
+        from etl.pipeline import build
+
+        pipeline = beam.Pipeline(runner=self._runner, options=self._options)
+        build(pipeline, self._config, facts, units)
+        total = sum(unit.num_images for unit in units if not unit.done_path)
+        # Workers elsewhere report to nobody here: what they have written tells how far they are.
+        followed = nullcontext() if self._reports else workers.follow(facts.building_dir(self._config.output), units)
+        with progress.step("write", total), followed:
             pipeline.run().wait_until_finish()
-    except Exception:
-        # A runner wraps what a worker raised in errors of its own; a step of ours leaves its line in the run's folder.
-        failure = f"{facts.building_dir(command.config.output)}/{FAILURE_NAME}"
-        if not storage.exists(failure):
-            raise
-        message = storage.read_text(failure)
-        storage.delete_tree(facts.building_dir(command.config.output))
-        raise DatasetError(message) from None
+        return True
 
 
 if __name__ == "__main__":

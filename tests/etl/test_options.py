@@ -23,7 +23,7 @@ def test_beams_own_options_pass_through() -> None:
 
     command = parse([*BASE, "--runner", "DataflowRunner", "--project", "p", "--region=r"])
     assert command.runner == "DataflowRunner"
-    options = make_options(command.beam_args).view_as(GoogleCloudOptions)
+    options = make_options(command.beam_args, command.runner).view_as(GoogleCloudOptions)
     assert (options.project, options.region) == ("p", "r")
 
 

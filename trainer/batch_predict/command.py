@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from etl import progress, runners, storage
+from etl import failures, progress, runners, storage
 from etl.cli import HelpFormatter, Parser, console, load_tensorflow, number
-from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, DatasetError
+from etl.dataflow import checks, is_dataflow
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from trainer.batch_predict.gather import unfinished_runs
 from trainer.batch_predict.instances import write_instances
 from trainer.batch_predict.job import FAILURE_NAME, REASONS, SUMMARY_NAME, Job, Unit
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, beam_args = parser.parse_known_args(ours)
     _check(arguments, beam_args)
     runners.check_beam_args(beam_args, PROG, parser.option_names())
+    if is_dataflow(arguments.runner):
+        _check_cloud(arguments, [*beam_args, *server_args])
     output = storage.absolute(arguments.output)
     if not arguments.overwrite and storage.exists(output):
         raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
@@ -113,6 +116,18 @@ def _check(arguments: argparse.Namespace, beam_args: Sequence[str]) -> None:
             raise ConfigError(f"--{name}", None, "a value", "or --make_instances for making an input")
 
 
+def _check_cloud(arguments: argparse.Namespace, beam_args: Sequence[str]) -> None:
+    """Checks what a run on Dataflow needs, before anything is read.
+
+    Raises:
+        ConfigError: an option is missing or wrong, or a path is where workers can't reach it.
+    """
+    checks.check_options(runners.make_options(beam_args, arguments.runner))
+    for name in ("model_dir", "input", "output"):
+        expected = "a path on Cloud Storage, as gs://my-bucket/predictions, which Dataflow's workers can reach"
+        checks.check_gs(f"--{name}", getattr(arguments, name), expected)
+
+
 def _predict(arguments: argparse.Namespace, output: str, beam_args: Sequence[str]) -> int:
     started = time.monotonic()
     source = storage.absolute(arguments.input)
@@ -148,7 +163,7 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
 
     Raises:
         ConfigError: the model can't be loaded.
-        DatasetError: the run failed for a reason that a step of ours gave.
+        PetalstreamError: the run failed.
     """
     if runner in runners.IN_PROCESS:
         load_tensorflow()
@@ -157,17 +172,11 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
     if runner in runners.IN_PROCESS:
         # Before any work; the pipeline finds it loaded.
         pipeline.load(job.model_dir, job.run_id)
-    try:
-        # Workers elsewhere report to nobody here.
-        shown = progress.step("predict", unit="instances") if runner in runners.IN_PROCESS else nullcontext()
-        with _without_notice(), shown:
-            pipeline.run(job, units, runner, beam_args)
-    except Exception:
-        # A runner wraps what a worker raised in errors of its own; a step of ours leaves its line in the run's folder.
-        failure = f"{job.building_dir}/{FAILURE_NAME}"
-        if not storage.exists(failure):
-            raise
-        raise DatasetError(storage.read_text(failure)) from None
+    # Workers elsewhere report to nobody here.
+    shown = progress.step("predict", unit="instances") if runner in runners.IN_PROCESS else nullcontext()
+    # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
+    with failures.telling(f"{job.building_dir}/{FAILURE_NAME}", log_dir=""), _without_notice(), shown:
+        pipeline.run(job, units, runner, beam_args)
     summary: Mapping[str, Any] = json.loads(storage.read_text(f"{job.building_dir}/{SUMMARY_NAME}"))
     return summary
 

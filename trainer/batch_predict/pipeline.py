@@ -9,9 +9,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from etl import runners, storage
-from etl.errors import PetalstreamError
+from etl.dataflow import is_dataflow, package
+from etl.dataflow.submit import Submission
+from etl.errors import PetalstreamError, encode_failure
 from trainer import served
 from trainer.batch_predict.gather import finalise
 from trainer.batch_predict.job import FAILURE_NAME, Job, Unit, UnitResult
@@ -77,7 +80,24 @@ def load(model_dir: str, run_id: str) -> Serve:
 
 def run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequence[str]) -> None:
     """Runs the whole job to its end; raises whatever the runner makes of an error in a step."""
-    pipeline = beam.Pipeline(runner=runners.make_runner(runner), options=runners.make_options(beam_args))
+    options = runners.make_options(beam_args, runner)
+    if is_dataflow(runner):
+        options.view_as(StandardOptions).runner = "DataflowRunner"
+        with package.packaged(options):
+            submission = Submission(_build(job, units, "DataflowRunner", options))
+            submission.submit()
+        try:
+            submission.wait()
+        except KeyboardInterrupt:
+            # Its folder goes with the command.
+            submission.cancel()
+            raise
+        return
+    _build(job, units, runners.make_runner(runner, options), options).run().wait_until_finish()
+
+
+def _build(job: Job, units: Sequence[Unit], runner: Any, options: PipelineOptions) -> beam.Pipeline:
+    pipeline = beam.Pipeline(runner=runner, options=options)
     _ = (
         pipeline
         | "Units" >> beam.Create(units)  # Unit
@@ -87,7 +107,7 @@ def run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequence
         | "Gather" >> beam.GroupByKey()  # (0, all UnitResults)
         | "Finalise" >> beam.ParDo(Finalise(job))
     )
-    pipeline.run().wait_until_finish()
+    return pipeline
 
 
 @contextmanager
@@ -96,5 +116,5 @@ def _leave_failure(job: Job) -> Iterator[None]:
     try:
         yield
     except PetalstreamError as error:
-        storage.write_atomically(f"{job.building_dir}/{FAILURE_NAME}", str(error).encode())
+        storage.write_atomically(f"{job.building_dir}/{FAILURE_NAME}", encode_failure(error))
         raise

@@ -1,0 +1,189 @@
+"""What a run that failed, or that somebody ended, says in one line; the trace goes to a file.
+
+A step's own errors leave their line in the run's folder, since a runner wraps what a worker raised in errors of its
+own. Everything else that a runner raises is told by the last line of its trace, which is the cause.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from etl import storage
+from etl.errors import DatasetError, PetalstreamError, decode_failure, find_failure, one_line
+
+# Set to anything, traces are shown as Python shows them.
+TRACE_VARIABLE = "PETALSTREAM_TRACEBACK"
+TRACE_NAME = "traceback.txt"
+# Signals by which somebody ends a command.
+_WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+# Of a message that a service wrote.
+_MAX_CHARACTERS = 600
+_TRACE = "Traceback (most recent call last)"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
+_KIND = re.compile(r"\b(?:etl|trainer)\.[\w.]*?(\w+Error): ")
+
+
+class RunError(PetalstreamError):
+    """A run that the runner ended, for a reason that no step of ours gave."""
+
+
+class InterruptionError(PetalstreamError):
+    """Somebody ended the command.
+
+    Args:
+        message: What to do next.
+        exit_code: As a shell has it, 130 or 143.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
+    """Turns whatever a runner raises into one line.
+
+    Args:
+        failure_path: Where a step of ours left its line, if one did.
+        log_dir: Folder of the trace; where it isn't on this machine, or is gone, the trace goes to a temporary file.
+        mend: What to do next, for the end of a line that no step of ours left.
+
+    Raises:
+        DatasetError: a step of ours said what is wrong with the data: another try would say the same.
+        RunError: the runner failed otherwise; the line names the file with the trace.
+        PetalstreamError: a step of ours said what was wrong; or as raised in the block.
+    """
+    shows_traces = bool(os.environ.get(TRACE_VARIABLE))
+    logger = logging.getLogger("apache_beam")
+    level = logger.level
+    if not shows_traces:
+        # It logs a worker's whole trace, and raises it too.
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except RunError as error:
+        if shows_traces:
+            traceback.print_exception(error)
+        # A service tells of a job what its last worker said, among much else.
+        told = _left_by_a_step(failure_path)
+        raise (error if told is None else _final(told, error)) from None
+    except PetalstreamError as error:
+        # In this process Beam raises a step's own error anew, with the step's name in the midst of its words.
+        raise (find_failure(error) or error) from None
+    except Exception as error:
+        if shows_traces:
+            raise
+        told = _left_by_a_step(failure_path) or find_failure(error)
+        if told is not None:
+            raise _final(told, error) from None
+        parts = [f"the run failed: {cause(error)}", f"the trace is in {_write_trace(error, log_dir)}", mend]
+        raise RunError("; ".join(filter(None, parts))) from None
+    finally:
+        logger.setLevel(level)
+
+
+def _left_by_a_step(path: str) -> PetalstreamError | None:
+    """Returns the error that a step left; None where there is none or the store can't be asked."""
+    try:
+        return decode_failure(storage.read_bytes(path)) if storage.exists(path) else None
+    # The store may be what failed; the runner's error is told then.
+    except (PetalstreamError, OSError):
+        return None
+
+
+def _final(told: PetalstreamError, error: BaseException) -> PetalstreamError:
+    """Returns what a step told, as the class that it had in the worker where another try would say the same."""
+    kinds = _KIND.findall(str(error))
+    return DatasetError(str(told)) if kinds and kinds[-1] == DatasetError.__name__ else told
+
+
+def cause(error: BaseException) -> str:
+    """Returns what a runner's error comes down to, in one line.
+
+    Args:
+        error: A runner's: its text may hold the whole trace of a worker.
+
+    Returns:
+        The last line of the trace in it, or all of it where there is none, cut where it is long.
+    """
+    # gRPC's errors print their whole state.
+    details = getattr(error, "details", None)
+    text = str(details() or "") if callable(details) else str(error)
+    if _TRACE in text:
+        return essence(text)
+    return essence(f"{type(error).__name__}: {text}" if text.strip() else type(error).__name__)
+
+
+def essence(text: str) -> str:
+    """Returns a message in one line, of a trace the last one that names an exception, cut where it is long."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if _TRACE in text:
+        # Behind it may stand notes of a runner's.
+        text = ([line for line in lines if _RAISED.match(line)] or lines)[-1]
+    # A runner's own numbering of a step says nothing to anybody.
+    text = re.sub(r"(\[while running '[^']*?)-ptransform-\d+'", r"\1'", one_line(text))
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
+
+
+def _write_trace(error: BaseException, folder: str) -> str:
+    """Writes an error's trace; returns the file's path."""
+    trace = "".join(traceback.format_exception(error))
+    if storage.is_local(folder) and os.path.isdir(folder):
+        path = os.path.join(folder, TRACE_NAME)
+    else:
+        number, path = tempfile.mkstemp(prefix="petalstream-", suffix=f"-{TRACE_NAME}")
+        os.close(number)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(trace)
+    return path
+
+
+@contextmanager
+def interruptible(say: Callable[[], str]) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into one line, where Python lets the handlers of signals be set: in the main thread.
+
+    Args:
+        say: Called when it happens; returns what to do next.
+
+    Raises:
+        InterruptionError: with exit code 130 or 143.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    # A command that a shell starts in the background has SIGINT ignored, and leaves it so.
+    heard = [number for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    # The in-process runner makes an error of its own of an interruption, too.
+    except BaseException:
+        if not received:
+            raise
+        line = "; ".join(filter(None, (_WORDS[received[0]], say())))
+        raise InterruptionError(line, 128 + received[0]) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def note(line: str) -> None:
+    """Prints a line about a run that goes on."""
+    print(line, file=sys.stderr, flush=True)
