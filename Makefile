@@ -10,11 +10,11 @@ JOBS ?= 2
 # A folder of real photographs, one directory a class, in place of the drawn ones.
 DATA ?=
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test test-compat test-distributed lint bench bench-peers lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements/dev.txt requirements/uv.txt setup.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed, this is " + sys.version) if sys.version_info < (3, 10) else 0'
@@ -29,6 +29,51 @@ demo: $(VENV)/installed  ## Photographs in, a served model out, in three minutes
 test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on real photographs)
 	$(PY) -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
 
+# TensorFlow 2.16 and Keras 3.5, the oldest; tensorflow-io, which loads on no other; the newest Vertex AI client; no Beam.
+# All of the trainer's tests and those of what it imports from etl, but for what tells nothing of a release, or takes
+# minutes: the batches that run on Beam, the kills and restarts, the container (which has a release of its own), the file
+# damage of formats that TensorFlow decodes.
+COMPAT_VENV ?= .venv-compat
+COMPAT_TESTS = tests/compat tests/trainer tests/etl/images tests/etl/test_schema.py tests/etl/test_manifest.py \
+	$(addprefix --ignore=,tests/trainer/batch_predict tests/trainer/tune tests/trainer/test_survival.py \
+	tests/trainer/ingest/diagnosis tests/trainer/ingest/test_doctor.py tests/trainer/vertex/test_package.py tests/etl/images/test_hostile.py)
+
+$(COMPAT_VENV)/installed: requirements/compat.txt requirements/uv.txt
+	$(PYTHON) -c 'import sys; sys.exit("TensorFlow 2.16 and its lock take Python 3.11 or 3.12, this is " + sys.version) if not (3, 11) <= sys.version_info < (3, 13) else 0'
+	$(PYTHON) -m venv $(COMPAT_VENV)
+	$(COMPAT_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	$(COMPAT_VENV)/bin/uv pip install --quiet --python $(COMPAT_VENV)/bin/python --require-hashes -r requirements/compat.txt
+	@touch $@
+
+test-compat: $(COMPAT_VENV)/installed  ## Run the trainer's tests on TensorFlow 2.16 with tensorflow-io
+	$(COMPAT_VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -p no:benchmark $(COMPAT_TESTS)
+
+# Dask; Prism, built from Go's module of Beam's own version; and an environment for its workers, which holds what the
+# extra `etl` names and gets this package as it is distributed.
+DISTRIBUTED_VENV ?= .venv-distributed
+DISTRIBUTED_PY := $(DISTRIBUTED_VENV)/bin/python
+POOL_VENV := $(DISTRIBUTED_VENV)/pool
+PRISM := $(DISTRIBUTED_VENV)/bin/prism
+GO ?= go
+
+$(DISTRIBUTED_VENV)/installed: requirements/dask.txt requirements/etl.txt requirements/uv.txt
+	$(PYTHON) -m venv $(DISTRIBUTED_VENV)
+	$(DISTRIBUTED_PY) -m pip install --quiet --require-hashes -r requirements/uv.txt
+	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(DISTRIBUTED_PY) --require-hashes -r requirements/dask.txt
+	$(DISTRIBUTED_VENV)/bin/uv venv --quiet --clear --python $(DISTRIBUTED_PY) $(POOL_VENV)
+	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(POOL_VENV)/bin/python --require-hashes -r requirements/etl.txt
+	@touch $@
+
+$(PRISM): $(DISTRIBUTED_VENV)/installed
+	@version=$$($(DISTRIBUTED_PY) -c 'from importlib.metadata import version; print(version("apache-beam"))'); \
+	if command -v $(GO) >/dev/null; then \
+		GOBIN=$(abspath $(DISTRIBUTED_VENV))/bin $(GO) install github.com/apache/beam/sdks/v2/go/cmd/prism@v$$version && touch $@; \
+	else echo "Go is not installed: no Prism, its tests are skipped"; fi
+
+test-distributed: $(DISTRIBUTED_VENV)/installed $(PRISM)  ## Run the tests on Dask and Prism (PETALSTREAM_FLINK_JAR, PETALSTREAM_SPARK_JAR: there too)
+	PETALSTREAM_PRISM=$$(test -x $(PRISM) && echo $(abspath $(PRISM))) PETALSTREAM_POOL_PYTHON=$(abspath $(POOL_VENV))/bin/python \
+		$(DISTRIBUTED_PY) -m pytest -p no:benchmark tests/distributed
+
 lint: $(VENV)/installed  ## Run ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -39,15 +84,39 @@ bench: $(VENV)/installed  ## Run the benchmarks (PETALSTREAM_DATA=DIR for real p
 	$(PY) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json
 	$(PY) -m benchmarks.report $(OUT)/benchmarks.json
 
+# Other people's readers. FFCV comes as source and needs OpenCV's and libjpeg-turbo's headers; where one can't be
+# installed the others are, and the results name it.
+PEERS_VENV ?= .venv-peers
+
+$(PEERS_VENV)/installed: $(VENV)/installed requirements/peers.in requirements/peers.txt requirements/peers-ffcv.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(VENV)/bin/uv pip install --quiet --python $(PEERS_VENV)/bin/python --require-hashes -r requirements/peers.txt \
+		|| grep -v '^#' requirements/peers.in | while IFS= read -r one; do \
+			echo "$$one" | $(VENV)/bin/uv pip install --quiet --python $(PEERS_VENV)/bin/python -r - -c requirements/peers.txt || echo "not installed: $$one"; \
+		done
+	$(VENV)/bin/uv pip install --quiet --python $(PEERS_VENV)/bin/python --no-deps --require-hashes -r requirements/peers-ffcv.txt \
+		|| echo "not installed: FFCV (Debian: apt-get install pkg-config g++ libopencv-dev libturbojpeg0-dev)"
+	@touch $@
+
+bench-peers: $(PEERS_VENV)/installed  ## Measure other readers beside ours (PETALSTREAM_DATA=DIR for real photographs)
+	mkdir -p $(OUT)
+	PETALSTREAM_PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python $(PY) -m pytest benchmarks/peers -s --benchmark-json=$(OUT)/peers.json; \
+		status=$$?; $(PY) -m benchmarks.report --only peers $(OUT)/peers.json && exit $$status
+
 # The locks hold what setup.py declares, for Python 3.11: dev has everything, train what a training container needs.
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header setup.py
 
 lock:  ## Remake the locks in requirements/ from setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet uv
-	$(LOCK) --extra etl --extra train --extra vertex --extra bench --extra readers --extra dev -c requirements/constraints.in -o requirements/dev.txt
+	$(LOCK) --extra etl --extra train --extra serve --extra tune --extra vertex --extra bench --extra readers --extra dev -c requirements/constraints.in -o requirements/dev.txt
 	$(LOCK) --extra etl -c requirements/dev.txt -o requirements/etl.txt
 	$(LOCK) --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(LOCK) --extra serve -c requirements/dev.txt -o requirements/serve.txt
+	$(LOCK) --extra etl --extra dask --extra dev -c requirements/dev.txt -o requirements/dask.txt
+	$(filter-out --universal,$(LOCK)) --extra train --extra vertex --extra serve --extra io --extra dev -c requirements/compat.in -o requirements/compat.txt
+	$(filter-out setup.py,$(LOCK)) requirements/peers.in -c requirements/constraints.in -o requirements/peers.txt
+	$(filter-out setup.py,$(LOCK)) --no-deps requirements/peers-ffcv.in -o requirements/peers-ffcv.txt
 	echo uv | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/uv.txt
 
 clean:  ## Delete what the commands above made, but for the environment

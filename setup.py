@@ -21,17 +21,20 @@ EXTRAS = {
         "pyarrow>=14",
         "tensorflow>=2.16",
     ],
+    # Writing them on a Dask cluster; workers need it too.
+    "dask": ["apache-beam[dask]>=2.77,<3"],
     # Reading and training: no Beam, so that the training container stays small.
-    "train": [
-        "keras>=3.3",
-        "matplotlib>=3.8",
-        "pyyaml>=6",
-        "tensorflow>=2.16",
-    ],
+    "train": ["tensorflow>=2.16"],
+    # AVIF, TIFF and JPEG 2000 inside the exported model; this release's native code loads on no other TensorFlow.
+    "io": ["tensorflow>=2.16,<2.17", "tensorflow-io==0.37.1"],
     # Other people's readers, to check that they read our files.
     "readers": ["mlcroissant>=1.1", "tensorflow-datasets>=4.9.9"],
-    "vertex": ["google-cloud-aiplatform>=1.60", "pyyaml>=6"],
+    # Searching for hyperparameters on this machine, beside "train".
+    "tune": ["optuna>=4"],
+    "vertex": ["google-cloud-aiplatform>=1.70", "google-cloud-storage>=2.10", "setuptools>=77"],
     "bench": ["pytest>=8", "pytest-benchmark>=4", "simplejpeg>=1.8"],
+    # An exported model behind HTTP.
+    "serve": ["starlette>=0.37", "tensorflow>=2.16", "uvicorn>=0.29"],
     "dev": [
         "build>=1.2",
         "cryptography>=42",
@@ -56,6 +59,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["etl", "etl.*", "trainer", "trainer.*"]),
-    install_requires=["numpy>=1.26", "pillow>=11.3", "rich>=13.7"],
+    package_data={"trainer.vertex": ["configs/*.yaml"]},
+    # All that the trainer needs beside TensorFlow: training services install a package without its extras. Before Keras
+    # 3.5 the optimizers of two devices come to other weights than that of one.
+    install_requires=["keras>=3.5", "matplotlib>=3.8", "numpy>=1.26", "pillow>=11.3", "pyyaml>=6", "rich>=13.7"],
     extras_require=EXTRAS,
 )

@@ -26,6 +26,9 @@ LRATE_DECAYS = ("cosine", "none")
 # What the exported model may take by default.
 SERVING_INPUTS = ("image_bytes", "filenames", "pixels")
 
+# Which files it takes: those that TensorFlow decodes, or with tensorflow-io also AVIF, TIFF and JPEG 2000.
+SERVING_FORMATS = ("standard", "extra")
+
 # None is replaced by what the model's entry says before anyone sees it.
 _MODELS_OWN: Any = None
 
@@ -69,6 +72,7 @@ class TrainConfig:
         steps_per_execution: Steps that run without coming back to Python, 1 or more.
         backup_steps: Steps between two backups; None for one at each epoch's end.
         serving_input: What the exported model's `serving_default` takes, one of `SERVING_INPUTS`.
+        serving_formats: Which image files the exported model takes, one of `SERVING_FORMATS`.
         tensorboard: Whether to write event files for TensorBoard.
         profile_steps: First and last step to profile for it; None for none.
         hyperparameters: Of the model; those not given have the defaults of `MODELS`.
@@ -102,6 +106,7 @@ class TrainConfig:
     steps_per_execution: int = 1
     backup_steps: int | None = None
     serving_input: str = "image_bytes"
+    serving_formats: str = "standard"
     tensorboard: bool = False
     profile_steps: tuple[int, int] | None = None
     hyperparameters: Mapping[str, Value] = field(default_factory=dict)
@@ -160,6 +165,7 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "distribute": strategy.CHOICES,
     "share": ingest_config.SHARES,
     "serving_input": SERVING_INPUTS,
+    "serving_formats": SERVING_FORMATS,
 }
 
 

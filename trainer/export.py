@@ -24,6 +24,10 @@ INPUTS: Mapping[str, str] = {
 # For `--serving_input`: which of them `serving_default` is.
 SERVING_INPUTS = tuple(INPUTS.values())
 
+# For `--serving_formats`: what the files may be. The first are those that TensorFlow decodes; with the second the model
+# holds tensorflow-io's operations, and answers only where these are loaded.
+SERVING_FORMATS = ("standard", "extra")
+
 # By what a model gives.
 CLASS_OUTPUTS = ("class_int", "class_str", "probabilities", "probability")
 COLOUR_OUTPUTS = ("image_png", "pixels")
@@ -31,12 +35,20 @@ COLOUR_OUTPUTS = ("image_png", "pixels")
 # SavedModel's own place for files that TensorFlow doesn't read, and ours in it.
 _EXTRA_DIR = "assets.extra"
 _DESCRIPTION_NAME = "petalstream.json"
+# The description, within the SavedModel.
+DESCRIPTION = f"{_EXTRA_DIR}/{_DESCRIPTION_NAME}"
 
 _ServeBatch = Callable[["tf.Tensor"], "dict[str, tf.Tensor]"]
 
 
 def export_model(
-    model: keras.Model, data: Data, folder: Path, facts: Mapping[str, Any], *, serving_input: str = "image_bytes"
+    model: keras.Model,
+    data: Data,
+    folder: Path,
+    facts: Mapping[str, Any],
+    *,
+    serving_input: str = "image_bytes",
+    serving_formats: str = "standard",
 ) -> None:
     """Writes a SavedModel that decodes, resizes and predicts, without the optimizer.
 
@@ -59,18 +71,22 @@ def export_model(
         folder: Where to write; must not exist.
         facts: More for the description that lies in the SavedModel, as JSON's types.
         serving_input: One of `SERVING_INPUTS`.
+        serving_formats: One of `SERVING_FORMATS`.
 
     Raises:
-        ValueError: `serving_input` is none of them.
+        ConfigError: `extra` was asked for where tensorflow-io isn't there or doesn't load.
+        ValueError: `serving_input` or `serving_formats` is none of its choices.
     """
     import tensorflow as tf
 
     if serving_input not in SERVING_INPUTS:
         raise ValueError(f"serving_input: got {serving_input!r}, expected one of {', '.join(SERVING_INPUTS)}")
+    if serving_formats not in SERVING_FORMATS:
+        raise ValueError(f"serving_formats: got {serving_formats!r}, expected one of {', '.join(SERVING_FORMATS)}")
     # Of the Keras model only its weights: saved whole, it would bring the optimizer's variables along.
     module = tf.Module()
     module.weights = [variable.value for variable in model.weights]
-    module.functions = make_signatures(model, data)
+    module.functions = make_signatures(model, data, load_formats(serving_formats))
     default = next(name for name, taken in INPUTS.items() if taken == serving_input)
     signatures = {**module.functions, SIGNATURE: module.functions[default]}
     tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -80,6 +96,7 @@ def export_model(
         "resize": data.resize,
         "gives": data.gives,
         "serving_input": serving_input,
+        "serving_formats": serving_formats,
         "dataset": data.dataset,
         "variant": data.variant,
         "fingerprint": data.fingerprint,
@@ -104,8 +121,26 @@ def save_keras(model: keras.Model, path: Path) -> None:
     bare.save(path)
 
 
-def make_signatures(model: keras.Model, data: Data) -> dict[str, Any]:
-    """Returns the `tf.function` of each signature of `INPUTS`."""
+def load_formats(serving_formats: str, option: str = "--serving_formats") -> Any:
+    """Returns the operations that decode more formats than TensorFlow's own do; None where none were asked for.
+
+    Args:
+        serving_formats: One of `SERVING_FORMATS`.
+        option: What asks for them, for the error.
+
+    Raises:
+        ConfigError: tensorflow-io isn't there, or doesn't load on this TensorFlow.
+    """
+    if serving_formats == "standard":
+        return None
+
+    from etl.images import extra
+
+    return extra.load(option, serving_formats)
+
+
+def make_signatures(model: keras.Model, data: Data, extra: Any = None) -> dict[str, Any]:
+    """Returns the `tf.function` of each signature of `INPUTS`; `extra` is what `load_formats` gave."""
     import tensorflow as tf
 
     images = tf.TensorSpec([None, *data.image_size, 3], tf.uint8, name=INPUTS["from_pixels"])
@@ -121,13 +156,13 @@ def make_signatures(model: keras.Model, data: Data) -> dict[str, Any]:
         )
 
     return {
-        "from_bytes": after(make_decoder(data), texts["from_bytes"]),
-        "from_filenames": after(make_decoder(data, from_files=True), texts["from_filenames"]),
+        "from_bytes": after(make_decoder(data, extra=extra), texts["from_bytes"]),
+        "from_filenames": after(make_decoder(data, from_files=True, extra=extra), texts["from_filenames"]),
         "from_pixels": after(tf.identity, images),
     }
 
 
-def make_decoder(data: Data, *, from_files: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
+def make_decoder(data: Data, *, from_files: bool = False, extra: Any = None) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from image files, string (B,), to uint8 (B, height, width, 3) as validation saw them.
 
     Images that were resized when the data set was written, and once more when it was read, are resized twice here too.
@@ -135,6 +170,7 @@ def make_decoder(data: Data, *, from_files: bool = False) -> Callable[[tf.Tensor
     Args:
         data: What says how.
         from_files: Whether it takes paths, not bytes.
+        extra: What `load_formats` gave.
     """
     import tensorflow as tf
 
@@ -144,7 +180,7 @@ def make_decoder(data: Data, *, from_files: bool = False) -> Callable[[tf.Tensor
     first = data.stored or (height, width, data.resize)
 
     def load(item: tf.Tensor) -> tf.Tensor:
-        image = graph.decode_resized(tf.io.read_file(item) if from_files else item, *first)
+        image = graph.decode_resized(tf.io.read_file(item) if from_files else item, *first, extra=extra)
         return image if first[:2] == data.image_size else graph.resize_image(image, height, width, data.resize)
 
     def decode(batch: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from etl.cli import Parser, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
-from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_INPUTS, TrainConfig
+from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
 from trainer.files import is_remote, read_text
 from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
@@ -104,6 +104,12 @@ def _add_files(files: argparse._ArgumentGroup) -> None:
         "--serving_input",
         choices=SERVING_INPUTS,
         help=f"what the exported model takes by default ({SERVING_INPUTS[0]})",
+    )
+    files.add_argument(
+        "--serving_formats",
+        choices=SERVING_FORMATS,
+        help="which image files the exported model takes: those that TensorFlow decodes (standard), or also AVIF, TIFF "
+        "and JPEG 2000, with tensorflow-io on TensorFlow 2.16 (extra)",
     )
 
 

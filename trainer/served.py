@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
-from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, INPUTS, SIGNATURE
+from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
 from trainer.files import is_remote
 from trainer.output import find_model
 
@@ -83,7 +84,8 @@ def load(model_dir: str) -> Serve:
         model_dir: A SavedModel, or a folder in which `trainer.task` left one; local or on an object store.
 
     Raises:
-        ConfigError: there is no SavedModel, it can't be read, takes something else or returns something else.
+        ConfigError: there is no SavedModel, it can't be read, takes something else or returns something else; or it
+            needs tensorflow-io, which isn't there.
     """
     if not is_remote(model_dir):
         # Before TensorFlow is loaded, which takes seconds.
@@ -95,6 +97,8 @@ def load(model_dir: str) -> Serve:
 
     expected = f"a SavedModel with a signature that takes {_INPUT}"
     try:
+        # Before the model: TensorFlow reads no graph with operations that it doesn't know.
+        load_formats(_serving_formats(folder), "MODEL_DIR")
         model = tf.saved_model.load(folder)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise ConfigError("MODEL_DIR", model_dir, expected, one_line(error)[:200]) from error
@@ -109,6 +113,17 @@ def load(model_dir: str) -> Serve:
             return Serve(model, signature, gives)
     choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
     raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
+
+
+def _serving_formats(folder: str) -> str:
+    """Returns which files a SavedModel takes, by its description; `standard` where it has none."""
+    import tensorflow as tf
+
+    path = f"{folder}/{DESCRIPTION}"
+    if not tf.io.gfile.exists(path):
+        return "standard"
+    with tf.io.gfile.GFile(path) as file:
+        return str(json.loads(file.read()).get("serving_formats", "standard"))
 
 
 def explain(message: str) -> str:

@@ -53,12 +53,16 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         LostWorkerError: another worker has gone; `resume` goes on.
     """
     from trainer.data import load_manifest, resolve
+    from trainer.export import load_formats
 
     places = config.places
     if resume and not overwrite and output.is_finished(places):
         print(f"{places.model_dir}: finished already; --overwrite would train anew", file=sys.stderr)
         return None
     data = resolve(config, load_manifest(config.data_dir))
+    if config.serving_formats != "standard":
+        import_tensorflow()
+        load_formats(config.serving_formats)
     if is_first_worker(config.distribute):
         output.prepare(places, overwrite=overwrite, resume=resume)
         _say_missing(data)
@@ -122,7 +126,14 @@ def _write(
     save_keras(trained.model, folder / output.KERAS_NAME)
     facts = {"model": config.model, "best_epoch": trained.best_epoch, "software": resolved[RESOLVED]["software"]}
     served = models.with_images(config.model, trained.model, config.hyperparameters, data.embedding)
-    export_model(served, data, folder / output.MODEL_NAME, facts, serving_input=config.serving_input)
+    export_model(
+        served,
+        data,
+        folder / output.MODEL_NAME,
+        facts,
+        serving_input=config.serving_input,
+        serving_formats=config.serving_formats,
+    )
 
 
 def describe(config: TrainConfig, data: Data) -> dict[str, Any]:

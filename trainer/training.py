@@ -37,6 +37,7 @@ _FREE_FLAGS = {
     "data_dir",
     "backup_steps",
     "serving_input",
+    "serving_formats",
     "tensorboard",
     "profile_steps",
     "distribute",

@@ -1,6 +1,7 @@
 """The one way from an image file's bytes to pixels in TensorFlow: the ETL, `inspect` and the exported model use it.
 
-What TensorFlow would decode otherwise than `normalise` is refused by name. All of it runs on the CPU and never under
+What TensorFlow would decode otherwise than `normalise` is refused by name; with `extra`, tensorflow-io's operations
+decode some more. All of it runs on the CPU and never under
 XLA, whose resize gives other bits. The functions here trace as parts of any graph; `function` makes the compiled ones
 that the ETL's threads share. Autograph has nothing to convert in them, and would take four times as long to trace.
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from etl.images import graph_headers, graph_walks
+from etl.images import graph_avif, graph_headers, graph_jp2, graph_tiff, graph_walks
 from etl.images.graph_bytes import Bytes, read_bytes
 from etl.images.graph_headers import GraphHeader
 from etl.images.graph_resize import RESIZES, resize_image
@@ -37,12 +39,14 @@ _SCALAR = tf.TensorSpec([], tf.string)
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_rgb(data: tf.Tensor, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS) -> tf.Tensor:
+def decode_rgb(data: tf.Tensor, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS, extra: Any = None) -> tf.Tensor:
     """Decodes one image file to upright RGB pixels.
 
     Args:
-        data: string scalar, a whole file: JPEG, PNG, GIF (its first frame), BMP or WebP.
+        data: string scalar, a whole file: JPEG, PNG, GIF (its first frame), BMP or WebP; with `extra` also TIFF (its
+            first page), AVIF or JPEG 2000.
         max_pixels: The largest height times width accepted; checked before any decoding.
+        extra: What `extra.load` gave, tensorflow-io's operations; None to go without.
 
     Returns:
         uint8, (height, width, 3), 0-255; what is see-through is on white.
@@ -59,14 +63,19 @@ def decode_rgb(data: tf.Tensor, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS
         pixels = tf.cond(
             index == FORMATS.index("jpeg"),
             lambda: _decode_jpeg(data, parts, max_pixels),
-            lambda: _decode_other(data, parts, max_pixels, index),
+            lambda: _decode_other(data, parts, max_pixels, index, extra),
         )
         return tf.ensure_shape(pixels, (None, None, 3))
 
 
 @tf.autograph.experimental.do_not_convert
 def decode_resized(
-    data: tf.Tensor, height: int, width: int, resize: str, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS
+    data: tf.Tensor,
+    height: int,
+    width: int,
+    resize: str,
+    max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS,
+    extra: Any = None,
 ) -> tf.Tensor:
     """Decodes one image file and resizes it.
 
@@ -76,6 +85,7 @@ def decode_resized(
         width: Columns of the result.
         resize: `pad`, `crop` or `stretch`, as `resize_image` takes it.
         max_pixels: The largest height times width accepted, before resizing.
+        extra: As `decode_rgb` takes it.
 
     Returns:
         uint8, (height, width, 3).
@@ -83,7 +93,7 @@ def decode_resized(
     Raises:
         tf.errors.InvalidArgumentError: as `decode_rgb`.
     """
-    return resize_image(decode_rgb(data, max_pixels), height, width, resize)
+    return resize_image(decode_rgb(data, max_pixels, extra), height, width, resize)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -210,7 +220,9 @@ def _decode_jpeg(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> 
     return _upright(decode_plain_jpeg(_checked(data, header, max_pixels)), header.orientation)
 
 
-def _decode_other(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, index: tf.Tensor) -> tf.Tensor:
+def _decode_other(
+    data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, index: tf.Tensor, extra: Any
+) -> tf.Tensor:
     decoders: dict[str, Callable[[], tf.Tensor]] = {
         "jpeg": lambda: _decode_jpeg(data, parts, max_pixels),
         "png": lambda: _decode_png(data, parts, max_pixels),
@@ -221,6 +233,12 @@ def _decode_other(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, in
         "avif": lambda: _refuse(data, Flaw.AVIF),
         "jp2": lambda: _refuse(data, Flaw.JP2),
     }
+    if extra is not None:
+        decoders |= {
+            "tiff": lambda: _decode_tiff(data, parts, max_pixels, extra),
+            "avif": lambda: _decode_avif(data, parts, max_pixels, extra),
+            "jp2": lambda: _decode_jp2(data, parts, max_pixels, extra),
+        }
     branches = [decoders[name] for name in FORMATS]
     branches += [lambda: _refuse(data, Flaw.UNSUPPORTED), lambda: _refuse(data, Flaw.NOT_AN_IMAGE)]
     return tf.switch_case(index, branches)
@@ -264,6 +282,24 @@ def _decode_webp(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> 
     header = graph_headers.webp_header(parts)
     pixels = tf.io.decode_webp(_checked(data, header, max_pixels), channels=3)[0]
     return _upright(pixels, header.orientation)
+
+
+def _decode_tiff(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
+    tiff = graph_tiff.read(parts)
+    pixels = graph_tiff.decode(extra, _checked(data, tiff.header, max_pixels), tiff)
+    # The colours are multiplied by alpha already; without alpha that is 255.
+    return _upright(pixels[..., :3] + (255 - pixels[..., 3:]), tiff.header.orientation)
+
+
+def _decode_avif(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
+    avif = graph_avif.read(parts)
+    return _upright(graph_avif.decode(extra, _checked(data, avif.header, max_pixels), avif), avif.header.orientation)
+
+
+def _decode_jp2(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
+    header = graph_jp2.read(parts)
+    pixels = graph_jp2.decode(extra, _checked(data, header, max_pixels))
+    return tf.cond(header.has_alpha, lambda: _on_white(pixels), lambda: pixels[..., :3])
 
 
 def _on_white(pixels: tf.Tensor) -> tf.Tensor:

@@ -56,6 +56,12 @@ MAX_GIF_BLOCKS = 16_384
 # How many chunks of a WebP are searched for EXIF; the format defines seven kinds.
 MAX_WEBP_CHUNKS = 64
 
+# Where tensorflow-io reads a JPEG 2000: it would begin anew with the first byte behind its buffer of 1 MiB.
+MAX_JP2_BYTES = 1 << 20
+
+# How many strips or tiles of a TIFF are looked at, at about 20 µs each. Common ones have 10 to 1,000.
+MAX_TIFF_CHUNKS = 16_384
+
 
 class Flaw(enum.IntEnum):
     """Why a file can't be decoded, or can't be in the graph. The graph computes the number, Python raises by it."""
@@ -82,6 +88,10 @@ class Flaw(enum.IntEnum):
     TIFF = enum.auto()
     AVIF = enum.auto()
     JP2 = enum.auto()
+    ODD_TIFF = enum.auto()
+    ODD_AVIF = enum.auto()
+    ODD_JP2 = enum.auto()
+    LARGE_JP2 = enum.auto()
 
     @property
     def reason(self) -> str:
@@ -126,6 +136,11 @@ _REFUSED = {
     Flaw.TIFF: "a TIFF",
     Flaw.AVIF: "an AVIF",
     Flaw.JP2: "a JPEG 2000",
+    # With tensorflow-io beside TensorFlow.
+    Flaw.ODD_TIFF: "a TIFF other than 8-bit RGB, RGBA or grey, or 16-bit grey in strips, uncompressed or deflated,",
+    Flaw.ODD_AVIF: "an AVIF that is animated, see-through, of over 8 bits or of unusual colours",
+    Flaw.ODD_JP2: "a JPEG 2000 other than 8-bit RGB, RGBA or grey in one tile of a JP2 file",
+    Flaw.LARGE_JP2: f"a JPEG 2000 of {MAX_JP2_BYTES} bytes or more",
 }
 
 

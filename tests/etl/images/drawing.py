@@ -175,3 +175,50 @@ def truth_of(image: Image.Image) -> np.ndarray:
 def cuts(data: bytes, places: Iterable[int | float]) -> list[tuple[str, bytes]]:
     """Cuts a file at places in bytes (whole numbers, negative from the end) or as shares of its length."""
     return [(str(at), data[: at if isinstance(at, int) else int(at * len(data))]) for at in places]
+
+
+def tiff(
+    pixels: np.ndarray, *, order: str = "<", tile: int = 0, rows: int = 0, deflate: bool = False, **tags: int
+) -> bytes:
+    """Writes a TIFF of grey (H, W) or RGB (H, W, 3), uint8 or uint16.
+
+    Args:
+        pixels: The picture.
+        order: `<` or `>`.
+        tile: Side of square tiles, a multiple of 16; 0 for strips.
+        rows: Of a strip; 0 for all.
+        deflate: Whether to compress.
+        **tags: `t` and a number: further tags, or others in place of those that it has.
+    """
+    height, width = pixels.shape[:2]
+    samples, bits = pixels.size // (height * width), pixels.dtype.itemsize * 8
+    wide = pixels.reshape(height, width, samples).astype(pixels.dtype.newbyteorder(order))
+    step, across = (tile, tile) if tile else (rows or height, width)
+    if tile:
+        wide = np.pad(wide, ((0, -height % tile), (0, -width % tile), (0, 0)))
+    parts = [
+        wide[top : top + step, left : left + across].tobytes()
+        for top in range(0, height, step)
+        for left in range(0, width, across)
+    ]
+    parts = [zlib.compress(part) for part in parts] if deflate else parts
+    starts = [8 + sum(map(len, parts[:index])) for index in range(len(parts))]
+    places = (324, 325) if tile else (273, 279)
+    values: dict[int, tuple[int, list[int]]] = {
+        256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * samples), 259: (3, [8 if deflate else 1]),
+        262: (3, [2 if samples == 3 else 1]), 277: (3, [samples]),
+        places[0]: (4, starts), places[1]: (4, [len(part) for part in parts]),
+        **({322: (3, [tile]), 323: (3, [tile])} if tile else {278: (4, [step])}),
+        **{int(name[1:]): (3, [value]) for name, value in tags.items()},
+    }  # fmt: skip
+    body = b"".join(parts)
+    table_at = 8 + len(body)
+    spare_at = table_at + 2 + 12 * len(values) + 4
+    table, spare = struct.pack(order + "H", len(values)), b""
+    for tag, (kind, numbers) in sorted(values.items()):
+        packed = struct.pack(f"{order}{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
+        field = packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack(order + "I", spare_at + len(spare))
+        spare += packed if len(packed) > 4 else b""
+        table += struct.pack(order + "HHI", tag, kind, len(numbers)) + field
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", table_at)
+    return head + body + table + struct.pack(order + "I", 0) + spare
