@@ -125,7 +125,9 @@ def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed
     assert "--lrate: got 0.1, expected 0.003, as in the backup" in other.communicate(timeout=100)[1]
     assert other.returncode == 2
     fresh = start(data_dir, tmp_path, *FLAGS, *LENGTH)
-    assert "expected a folder without an unfinished run; add --resume to go on with it" in fresh.communicate()[1]
+    refused = fresh.communicate()[1]
+    assert "expected a folder without an unfinished run" in refused
+    assert "add --resume to go on with it, or --overwrite to begin anew" in refused
     assert fresh.returncode == 2
     finish(start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume"))
     for one, other_array in zip(weights(undisturbed), weights(tmp_path), strict=True):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _INCHES_PER_AXIS, _HEIGHT_INCHES, _DOTS_PER_INCH = 1.9, 4.6, 120
 _MIN_WIDTH_INCHES = 7.0
+# Significant digits of a mark.
+_NUM_DIGITS = 4
 _NUM_TICKS = 5
 # More places than these run into one another.
 _MAX_PLACES = 12
@@ -123,7 +125,9 @@ def ticks(parameter: Parameter) -> list[tuple[float, str]]:
     marks = [_value_at(parameter, step / (_NUM_TICKS - 1)) for step in range(_NUM_TICKS)]
     if parameter.kind == INTEGER:
         return [(place(parameter, mark), str(mark)) for mark in sorted({round(mark) for mark in marks})]
-    return [(place(parameter, mark), f"{mark:.4g}") for mark in marks]
+    # Enough of them to tell the marks of a narrow range apart.
+    num_digits = _NUM_DIGITS + math.ceil(math.log10(high / (high - low))) if 0 < low < high else _NUM_DIGITS
+    return [(place(parameter, mark), f"{mark:.{num_digits}g}") for mark in marks]
 
 
 def _value_at(parameter: Parameter, height: float) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -57,6 +57,7 @@ def test_with_stopped_trials_alone_there_is_still_a_picture(tmp_path: Path) -> N
     assert draw(tmp_path / "1.png", make(1, STOPPED, 0.5)).size
 
 
+@example(low=128, more=1, kind=("DOUBLE", LINEAR))
 @given(
     low=st.integers(1, 1000),
     more=st.integers(0, 10**6),
