@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from trainer.pace import Pace
 from trainer.position import Position
 from trainer.steps import Steps, Totals
 from trainer.strategy import Distribution
+from trainer.termination import terminable
 from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
@@ -187,7 +185,7 @@ class _Run:
         if self._config.tensorboard and self._distribution.is_chief:
             self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
         try:
-            with display(self._position.epoch_examples) as shown, _terminable() as is_terminated:
+            with display(self._position.epoch_examples) as shown, terminable() as is_terminated:
                 self._train_all(shown, is_terminated)
         except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
             if self._data.variant != managed.VARIANT:
@@ -303,17 +301,3 @@ class _Run:
         """Returns the flags that the result depends on."""
         flags = {name: value for name, value in self._config.to_dict().items() if name not in _FREE_FLAGS}
         return {**flags, "num_workers": self._distribution.num_workers}
-
-
-@contextmanager
-def _terminable() -> Iterator[Callable[[], bool]]:
-    """Takes note of SIGTERM, which a preempted machine sends; the training ends behind the next step."""
-    told = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield told.is_set
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
-    try:
-        yield told.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from etl.errors import PetalstreamError
 from trainer import options, output
+from trainer.termination import terminable
 from trainer.tune import folder, metrics, results
 from trainer.tune.display import Display
 from trainer.tune.parameters import Value
@@ -97,7 +95,7 @@ class Study:
             StudyFailedError: too many trials failed.
             InterruptedStudyError: the process was told to terminate.
         """
-        with _terminable() as is_terminated:
+        with terminable() as is_terminated:
             try:
                 while self._schedule.waiting():
                     self._start()
@@ -188,17 +186,3 @@ def trial_arguments(spec: Spec, arguments: Sequence[str], values: Mapping[str, V
     flags = [parameter.flag(values[parameter.name]) for parameter in spec.parameters]
     # Does nothing for a trial that had ended, and begins one that hadn't begun.
     return [*arguments, *flags, f"--output_dir={own}", "--resume"]
-
-
-@contextmanager
-def _terminable() -> Iterator[Callable[[], bool]]:
-    """Takes note of SIGTERM, so that trials are told to stop, and leave backups, before the tuner ends."""
-    told = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield told.is_set
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
-    try:
-        yield told.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -25,7 +25,7 @@ FILE_NAME = f"petalstream-{__version__}.tar.gz"
 
 _ROOT = Path(__file__).parents[2]
 # All that the distribution is built from; the tree holds much else.
-_SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "etl", "trainer")
+SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "etl", "trainer")
 _LOCK = _ROOT / "requirements" / "train.txt"
 # Of the job that tries the package: as few photographs and steps as show that all of it is there.
 _NUM_IMAGES = 24
@@ -97,7 +97,7 @@ def build(output_dir: Path) -> Path:
         # A copy, because setuptools leaves files beside the sources.
         tree = Path(folder, "tree")
         tree.mkdir()
-        for name in _SOURCES:
+        for name in SOURCES:
             source, ignored = _ROOT / name, shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
             if source.is_dir():
                 shutil.copytree(source, tree / name, ignore=ignored)

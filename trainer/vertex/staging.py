@@ -13,17 +13,13 @@ from trainer.vertex.options import Cloud
 
 ROOT = Path(etl.__file__).parents[1]
 
-# What the source distribution is made of.
-_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
-_FOLDERS = ("etl", "trainer")
 _DIGITS = 16
 
 
 def package_uri(staging_dir: str, root: Path = ROOT) -> str:
     """Returns where the package of the sources here is, or will be.
 
-    The folder's name is a digest of the sources, not of the archive, which holds times: so it is known before anything
-    is built.
+    The folder's name is a digest of the sources, not of the archive: so it is known before anything is built.
 
     Args:
         staging_dir: `gs://` path.
@@ -39,10 +35,8 @@ def package_uri(staging_dir: str, root: Path = ROOT) -> str:
 
 
 def _digest(root: Path) -> str:
-    paths = [root / name for name in _FILES if (root / name).is_file()]
-    for folder in _FOLDERS:
-        found = (root / folder).rglob("*")
-        paths += [path for path in found if path.is_file() and not _is_ignored(path.relative_to(root))]
+    found = [path for name in package.SOURCES for path in (root / name, *(root / name).rglob("*"))]
+    paths = [path for path in found if path.is_file() and not _is_ignored(path.relative_to(root))]
     total = hashlib.sha256()
     for path in sorted(paths):
         content = hashlib.sha256(path.read_bytes()).hexdigest()

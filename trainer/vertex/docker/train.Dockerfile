@@ -7,6 +7,8 @@ FROM python:3.11-slim
 
 # cpu, gpu (CUDA's libraries come as packages; the machine has the driver) or tpu.
 ARG ACCELERATOR=cpu
+# For tpu, where the package index lacks libtpu: the page of its releases, which TensorFlow's guide to TPUs names.
+ARG LIBTPU_INDEX=
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -18,7 +20,7 @@ RUN python -m pip install --require-hashes -r /src/requirements/train.txt \
         cpu) ;; \
         gpu) python -m pip install "tensorflow[and-cuda]==$version" ;; \
         tpu) python -m pip install "tensorflow-tpu==$version" \
-            --find-links https://storage.googleapis.com/libtpu-tf-releases/index.html ;; \
+            ${LIBTPU_INDEX:+--find-links "$LIBTPU_INDEX"} ;; \
         *) echo "ACCELERATOR: got $ACCELERATOR, expected cpu, gpu or tpu" >&2; exit 2 ;; \
     esac
 
