@@ -74,7 +74,8 @@ def train(config: TrainConfig, data: Data, distribution: Distribution, saved: ba
 
     Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads:
     the seed decides the first weights, the order of the images and whatever the layers draw. A run that goes on from a
-    backup gives those too.
+    backup gives those too. Several workers need `TF_ENABLE_ONEDNN_OPTS=0` for it: oneDNN computes in one part where it
+    is called on a thread of the pool, and on which thread a step goes on after a collective operation is chance.
 
     Args:
         config: What to train.
