@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from trainer.files import is_remote
+from trainer.files import is_remote, read_bytes
 
 _WILDCARD = re.compile(r"[*?[]")
 # Parts of a pattern, longest first, and what they stand for as a regular expression.
@@ -45,10 +46,9 @@ def read_file(path: str) -> bytes:
     import tensorflow as tf
 
     try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return bytes(file.read())
-    except tf.errors.NotFoundError as error:
-        raise OSError(os.strerror(2)) from error
+        return read_bytes(path)
+    except FileNotFoundError as error:
+        raise OSError(os.strerror(errno.ENOENT)) from error
     except tf.errors.OpError as error:
         raise OSError(error.message) from error
 

@@ -13,7 +13,7 @@ from etl.cli import Parser, load_tensorflow, number, parse_size
 from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line, run_main
 from etl.manifest import Manifest, Variant
 from trainer import models
-from trainer.files import read_text
+from trainer.files import is_remote, read_text
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.diagnosis.accelerators import ACCELERATORS, Accelerator, parse_accelerator
 
@@ -173,7 +173,7 @@ def _examine(command: Command, variant: Variant) -> None:
 
 def _load_manifest(data_dir: str) -> Manifest:
     """Loads the manifest; only on an object store does that need TensorFlow."""
-    if "://" in data_dir:
+    if is_remote(data_dir):
         return manifests.load(data_dir, read_text)
     if not os.path.isdir(data_dir):
         raise ConfigError("DIR", data_dir, "the folder of a data set, which python -m etl.run writes")
@@ -187,7 +187,7 @@ def _choose_variant(manifest: Manifest, name: str | None) -> Variant:
 def _check_plot(path: str) -> None:
     """Finds out before the measurements whether the picture can be written."""
     folder = os.path.dirname(path) or "."
-    if "://" not in path and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+    if not is_remote(path) and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         raise ConfigError("--plot", path, "a file in a folder that exists and can be written to")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
 from etl.manifest import Manifest, Split, Variant
-from trainer.files import read_text
+from trainer.files import is_remote, read_text
 from trainer.ingest import managed
 from trainer.ingest.config import IngestConfig
 
@@ -79,7 +79,7 @@ class Plan:
     @property
     def is_remote(self) -> bool:
         """Whether the shards are on an object store."""
-        return "://" in self.folder
+        return is_remote(self.folder)
 
     @property
     def takes_turns(self) -> bool:

@@ -15,6 +15,7 @@ from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from trainer import options, output
 from trainer.config import MONITORS, TrainConfig
+from trainer.files import is_remote
 from trainer.ingest.plan import num_cores
 from trainer.tune import folder, results, search, spec
 from trainer.tune.process import Process, environment, share_cores
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     study = spec.load(spec.find(wanted.config))
     arguments = [*study.arguments, *arguments]
     output_dir = Path(wanted.output_dir)
-    if "://" in wanted.output_dir:
+    if is_remote(wanted.output_dir):
         raise ConfigError("--output_dir", wanted.output_dir, "a local folder")
     config = _check_arguments(study, arguments, output_dir)
     fingerprint = _check_data(config)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.files import is_remote
 from trainer.ingest.diagnosis.rates import Rate, summarise
 from trainer.ingest.diagnosis.sample import Sample, with_options
 from trainer.ingest.diagnosis.stages import Step, counted
@@ -94,7 +95,7 @@ def read_blocks(plan: Plan, start: float = 0.0) -> Iterator[tuple[int, Any]]:
 
 
 def _read_file(path: str, start: int) -> Iterator[Any]:
-    if "://" in path:
+    if is_remote(path):
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "rb") as remote:

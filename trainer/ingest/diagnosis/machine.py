@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from trainer.files import is_remote
+
 # Files looked at, and bytes of each: enough to tell, and the answer takes milliseconds.
 _MAX_FILES = 16
 _MAX_FILE_BYTES = 256 << 20
@@ -38,7 +40,7 @@ def cached_share(paths: Sequence[str]) -> float | None:
     Returns:
         None for object stores, and where the system can't tell (anything but Linux).
     """
-    if not sys.platform.startswith("linux") or any("://" in path for path in paths):
+    if not sys.platform.startswith("linux") or any(map(is_remote, paths)):
         return None
     mincore = getattr(ctypes.CDLL(None, use_errno=True), "mincore", None)
     if mincore is None:
