@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from etl import storage
-from etl.errors import DatasetError, PetalstreamError, decode_failure, find_failure, one_line
+from etl.errors import DatasetError, PetalstreamError, decode_failure, encode_failure, find_failure, one_line
 
 # Set to anything, traces are shown as Python shows them.
 TRACE_VARIABLE = "PETALSTREAM_TRACEBACK"
 TRACE_NAME = "traceback.txt"
+# In a run's folder: what `leaving` leaves.
+FAILURE_NAME = "failure.txt"
 # Signals by which somebody ends a command.
 _WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 # Of a message that a service wrote.
@@ -91,6 +93,16 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
         raise RunError("; ".join(filter(None, parts))) from None
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def leaving(building_dir: str) -> Iterator[None]:
+    """Leaves the line of an error of ours in a run's folder, where `telling` finds it, on any runner."""
+    try:
+        yield
+    except PetalstreamError as error:
+        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
+        raise
 
 
 def _left_by_a_step(path: str) -> PetalstreamError | None:

@@ -29,8 +29,6 @@ from etl.sharding import shard_name
 from etl.work import STATISTICS_STRIDE
 
 BUILDING_PREFIX = ".building-"
-# What a failed run leaves for the command that started it: one line.
-FAILURE_NAME = "failure.txt"
 
 # Beside the shards of a variant, for other readers.
 _BESIDE_SHARDS = (index.FILE_NAME, *tfds_info.FILE_NAMES)
@@ -70,7 +68,12 @@ class PlanFacts:
 
     def building_dir(self, output: str) -> str:
         """Returns the run's own folder."""
-        return f"{output}/{BUILDING_PREFIX}{self.run_id}"
+        return building_dir(output, self.run_id)
+
+
+def building_dir(output: str, run_id: str) -> str:
+    """Returns a run's own folder in an output."""
+    return f"{output}/{BUILDING_PREFIX}{run_id}"
 
 
 def check_rejected(rejected: Mapping[str, int], num_read: int, largest_fraction: float) -> None:

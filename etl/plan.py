@@ -7,6 +7,7 @@ memory doesn't grow with it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -79,6 +80,8 @@ class Plan:
         self._database = sqlite3.connect(os.path.join(self._folder.name, "plan.sqlite"))
         # The file is thrown away at the end: nothing to protect from a crash.
         self._database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _TABLES)
+        # Kept for a variant: it reads a sample, and the shards are gone through several times.
+        self._sizes = functools.cache(self._make_sizes)
 
     def __enter__(self) -> Plan:
         return self
@@ -211,7 +214,7 @@ class Plan:
                     path = f"{folder}/{variant}/{split}-{index:05d}-{part:05d}.jsonl"
                     yield Unit(variant, split, index, part, path, len(mine)), b"".join(map(encode_image, mine))
 
-    def _sizes(self, variant: str) -> Callable[[int, str], int]:
+    def _make_sizes(self, variant: str) -> Callable[[int, str], int]:
         """Returns the function from an image's own size and its file's ending to the size that its example will have.
 
         It goes by seeded samples, so that the same images give the same shards wherever they lie, and none has to be

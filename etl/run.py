@@ -15,7 +15,7 @@ from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
 from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
-from etl.finalise import BUILDING_PREFIX, FAILURE_NAME, PlanFacts, check_rejected
+from etl.finalise import BUILDING_PREFIX, PlanFacts, building_dir, check_rejected
 from etl.lines import encode_rejections
 from etl.mobilenet import IMAGENET
 from etl.options import Command, parse
@@ -59,8 +59,9 @@ def _show(command: Command) -> int:
         _fill(plan)
         print_plan(plan)
         if launch is not None:
-            facts = _facts(command, plan, _new_run_id(), "", started)
-            launch.show(facts, [unit for unit, _ in plan.units(_plan_dir(config, facts))])
+            run_id = _new_run_id()
+            units = [unit for unit, _ in plan.units(_plan_dir(config, run_id))]
+            launch.show(_facts(command, plan, units, run_id, "", started), units)
     return EXIT_OK
 
 
@@ -155,11 +156,11 @@ def _new_run_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _plan_dir(config: EtlConfig, facts: PlanFacts) -> str:
-    return f"{facts.building_dir(config.output)}/plan"
+def _plan_dir(config: EtlConfig, run_id: str) -> str:
+    return f"{building_dir(config.output, run_id)}/plan"
 
 
-def _facts(command: Command, plan: Plan, run_id: str, job: str, started: float) -> PlanFacts:
+def _facts(command: Command, plan: Plan, units: Sequence[Unit], run_id: str, job: str, started: float) -> PlanFacts:
     return PlanFacts(
         run_id=run_id,
         job=job,
@@ -169,9 +170,9 @@ def _facts(command: Command, plan: Plan, run_id: str, job: str, started: float) 
         splits=tuple(plan.splits()),
         num_read=plan.num_read,
         rejected=plan.rejected(),
-        rejected_path=f"{command.config.output}/{BUILDING_PREFIX}{run_id}/rejected.jsonl",
+        rejected_path=f"{building_dir(command.config.output, run_id)}/rejected.jsonl",
         duplicates=plan.duplicates(),
-        num_shards=len({unit.shard for unit, _ in plan.units("")}),
+        num_shards=len({unit.shard for unit in units}),
     )
 
 
@@ -180,13 +181,13 @@ def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[Pl
     config = command.config
     earlier = find(config, job)
     run_id = earlier.rpartition(BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
-    facts = _facts(command, plan, run_id, job, started)
-    building_dir = facts.building_dir(config.output)
+    own_dir = building_dir(config.output, run_id)
     units = []
-    for unit, content in plan.units(_plan_dir(config, facts)):
+    for unit, content in plan.units(_plan_dir(config, run_id)):
         storage.write_atomically(unit.plan_path, content)
         units.append(unit)
-    storage.write_atomically(f"{building_dir}/{JOB_NAME}", job.encode())
+    facts = _facts(command, plan, units, run_id, job, started)
+    storage.write_atomically(f"{own_dir}/{JOB_NAME}", job.encode())
     if earlier:
         done = keep_done(units, earlier)
         num_done = sum(bool(unit.done_path) for unit in done)
@@ -195,7 +196,7 @@ def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[Pl
         units = done if config.resume else units
     storage.write_atomically(facts.rejected_path, encode_rejections(plan.rejections()))
     # What an earlier attempt left in the same folder is told no more.
-    storage.delete(f"{building_dir}/{FAILURE_NAME}")
+    storage.delete(f"{own_dir}/{failures.FAILURE_NAME}")
     return facts, units
 
 
@@ -206,16 +207,16 @@ def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Un
         DatasetError: the run failed for a reason that a step of ours gave, and would so again.
         PetalstreamError: it failed otherwise, and can be resumed; or somebody ended the command.
     """
-    building_dir = facts.building_dir(config.output)
+    own_dir = facts.building_dir(config.output)
     try:
         with (
-            failures.telling(f"{building_dir}/{FAILURE_NAME}", building_dir, _RESUME),
+            failures.telling(f"{own_dir}/{failures.FAILURE_NAME}", own_dir, _RESUME),
             failures.interruptible(lambda: run.hint),
         ):
             return run.run(facts, units)
     except DatasetError:
         # There is nothing in it that another run could use.
-        storage.delete_tree(building_dir)
+        storage.delete_tree(own_dir)
         raise
 
 

@@ -11,8 +11,9 @@ from apache_beam.metrics import Metrics
 from etl import storage, workers
 from etl.assemble import assemble
 from etl.config import EtlConfig
-from etl.errors import DatasetError, PetalstreamError, encode_failure
-from etl.finalise import FAILURE_NAME, PlanFacts, finalise
+from etl.errors import DatasetError
+from etl.failures import leaving
+from etl.finalise import PlanFacts, finalise
 from etl.lines import decode_result
 from etl.records import Unit, UnitResult
 from etl.work import write_unit
@@ -31,17 +32,15 @@ class WriteUnit(beam.DoFn):
 
     def process(self, unit: Unit) -> Iterator[tuple[str, UnitResult]]:
         """Writes one unit's file, or fetches the result of an earlier run."""
-        with leave_failure(self._building_dir), shared_files():
+        with leaving(self._building_dir), shared_files():
             if unit.done_path:
                 result = decode_result(storage.read_bytes(unit.done_path))
             else:
                 result = write_unit(self._config, unit, self._building_dir)
-        if unit.done_path:
-            yield unit.shard, result
-            return
-        Metrics.counter("petalstream", "images_written").inc(result.num_examples)
-        for reason, count in result.rejected.items():
-            Metrics.counter("petalstream", f"rejected_{reason}").inc(count)
+        if not unit.done_path:
+            Metrics.counter("petalstream", "images_written").inc(result.num_examples)
+            for reason, count in result.rejected.items():
+                Metrics.counter("petalstream", f"rejected_{reason}").inc(count)
         yield unit.shard, result
 
 
@@ -54,7 +53,7 @@ class Assemble(beam.DoFn):
 
     def process(self, gathered: tuple[str, Iterable[UnitResult]]) -> Iterator[UnitResult]:
         """Makes one shard of its parts."""
-        with leave_failure(self._building_dir):
+        with leaving(self._building_dir):
             yield assemble(self._config, gathered[1], self._building_dir)
 
 
@@ -67,18 +66,8 @@ class Finalise(beam.DoFn):
 
     def process(self, gathered: tuple[int, Iterable[UnitResult]]) -> None:
         """Publishes the data set."""
-        with leave_failure(self._facts.building_dir(self._config.output)):
+        with leaving(self._facts.building_dir(self._config.output)):
             finalise(self._config, self._facts, gathered[1])
-
-
-@contextmanager
-def leave_failure(building_dir: str) -> Iterator[None]:
-    """Leaves the line of an error of ours where the command that started the run finds it, on any runner."""
-    try:
-        yield
-    except PetalstreamError as error:
-        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
-        raise
 
 
 @contextmanager

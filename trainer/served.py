@@ -10,7 +10,7 @@ from typing import Any
 from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
-from trainer.files import is_remote
+from trainer.files import is_remote, read_text
 from trainer.output import find_model
 
 # What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
@@ -117,13 +117,11 @@ def load(model_dir: str) -> Serve:
 
 def _serving_formats(folder: str) -> str:
     """Returns which files a SavedModel takes, by its description; `standard` where it has none."""
-    import tensorflow as tf
-
-    path = f"{folder}/{DESCRIPTION}"
-    if not tf.io.gfile.exists(path):
+    try:
+        content = read_text(f"{folder}/{DESCRIPTION}")
+    except FileNotFoundError:
         return "standard"
-    with tf.io.gfile.GFile(path) as file:
-        return str(json.loads(file.read()).get("serving_formats", "standard"))
+    return str(json.loads(content).get("serving_formats", "standard"))
 
 
 def explain(message: str) -> str:

@@ -19,7 +19,7 @@ from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from trainer.batch_predict.gather import unfinished_runs
 from trainer.batch_predict.instances import write_instances
-from trainer.batch_predict.job import FAILURE_NAME, REASONS, SUMMARY_NAME, Job, Unit
+from trainer.batch_predict.job import REASONS, SUMMARY_NAME, Job, Unit
 from trainer.batch_predict.lines import plan_units
 
 PROG = "trainer.batch_predict"
@@ -175,7 +175,7 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
     # Workers elsewhere report to nobody here.
     shown = progress.step("predict", unit="instances") if runner in runners.IN_PROCESS else nullcontext()
     # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
-    with failures.telling(f"{job.building_dir}/{FAILURE_NAME}", log_dir=""), _without_notice(), shown:
+    with failures.telling(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
         pipeline.run(job, units, runner, beam_args)
     summary: Mapping[str, Any] = json.loads(storage.read_text(f"{job.building_dir}/{SUMMARY_NAME}"))
     return summary

@@ -47,8 +47,6 @@ class Job:
 
 
 BUILDING_INFIX = ".building-"
-# What a failed step leaves for the command that started the run: one line.
-FAILURE_NAME = "failure.txt"
 SUMMARY_NAME = "summary.json"
 
 

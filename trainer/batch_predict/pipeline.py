@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from etl import runners, storage
+from etl import runners
 from etl.dataflow import is_dataflow, package
 from etl.dataflow.submit import Submission
-from etl.errors import PetalstreamError, encode_failure
+from etl.failures import leaving
 from trainer import served
 from trainer.batch_predict.gather import finalise
-from trainer.batch_predict.job import FAILURE_NAME, Job, Unit, UnitResult
+from trainer.batch_predict.job import Job, Unit, UnitResult
 from trainer.batch_predict.work import predict_unit
 from trainer.served import Serve
 
@@ -40,7 +39,7 @@ class RangeHandler(ModelHandler[Unit, UnitResult, Serve]):
 
     def load_model(self) -> Serve:
         """Loads the model, once a process."""
-        with _leave_failure(self._job):
+        with leaving(self._job.building_dir):
             return load(self._job.model_dir, self._job.run_id)
 
     def run_inference(
@@ -48,7 +47,7 @@ class RangeHandler(ModelHandler[Unit, UnitResult, Serve]):
     ) -> Iterator[UnitResult]:
         """Answers ranges; yields what describes their files."""
         for unit in batch:
-            with _leave_failure(self._job):
+            with leaving(self._job.building_dir):
                 yield predict_unit(self._job, unit, model)
 
     def get_metrics_namespace(self) -> str:
@@ -64,7 +63,7 @@ class Finalise(beam.DoFn):
 
     def process(self, gathered: tuple[int, Iterable[UnitResult]]) -> None:
         """Joins the units' files."""
-        with _leave_failure(self._job):
+        with leaving(self._job.building_dir):
             finalise(self._job, gathered[1])
 
 
@@ -108,13 +107,3 @@ def _build(job: Job, units: Sequence[Unit], runner: Any, options: PipelineOption
         | "Finalise" >> beam.ParDo(Finalise(job))
     )
     return pipeline
-
-
-@contextmanager
-def _leave_failure(job: Job) -> Iterator[None]:
-    """Leaves the line of an error of ours where the command that started the run finds it, on any runner."""
-    try:
-        yield
-    except PetalstreamError as error:
-        storage.write_atomically(f"{job.building_dir}/{FAILURE_NAME}", encode_failure(error))
-        raise
