@@ -6,6 +6,7 @@ computes the same.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -60,11 +61,17 @@ class Network:
 
 
 def network(weights: str, alpha: float) -> Network:
-    """Returns this process's network, built at the first call."""
+    """Returns this process's network, built at the first call and whenever the file of weights is another one."""
+    version = ""
+    if weights != mobilenet.IMAGENET:
+        # Building it says what is wrong with a file that isn't there.
+        with contextlib.suppress(FileNotFoundError):
+            version = storage.version(weights)
     with _lock:
-        return _network(weights, alpha)
+        return _network(weights, alpha, version)
 
 
 @functools.lru_cache(maxsize=1)
-def _network(weights: str, alpha: float) -> Network:
+def _network(weights: str, alpha: float, version: str) -> Network:
+    del version
     return Network(weights, alpha)

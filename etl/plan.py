@@ -19,7 +19,7 @@ from types import TracebackType
 
 from etl import progress, sharding, sources, storage, variants
 from etl.config import EtlConfig
-from etl.errors import REASONS, ConfigError, RecordError
+from etl.errors import REASONS, ConfigError, DatasetError, RecordError
 from etl.images.sniff import sniff
 from etl.lines import decode_extras, encode_extras, encode_image
 from etl.parallel import ordered_map
@@ -75,6 +75,7 @@ class Plan:
     def __init__(self, config: EtlConfig) -> None:
         self.config = config
         self._source = sources.source(config.source)
+        self._lists = sources.list_versions(config.source, config.options)
         self.class_names: tuple[str, ...] = self._source.class_names(config.options)
         self._folder = tempfile.TemporaryDirectory(prefix="petalstream-plan-")
         self._database = sqlite3.connect(os.path.join(self._folder.name, "plan.sqlite"))
@@ -97,21 +98,30 @@ class Plan:
 
         Raises:
             ConfigError: there is not one input.
+            DatasetError: a list of them was changed since the class names were read.
             StorageError: the store that has them fails.
         """
         labels = {name: index for index, name in enumerate(self.class_names)}
         images = self._source.list_images(self.config.options)
         with progress.step("list and digest"), self._database:
-            for found in ordered_map(_digest, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
+            digest = functools.partial(_digest, self.config.source)
+            for found in ordered_map(digest, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
                 self._add(found, labels)
                 progress.advance()
-            for found in ordered_map(_digest, self._unseen(), NUM_READERS):
+            for found in ordered_map(digest, self._unseen(), NUM_READERS):
                 self._add(found, labels)
                 progress.advance()
             self._database.execute("DELETE FROM unseen")
+        self._check_lists()
         if not self.num_read:
             raise ConfigError("--input", self.config.options.input, "at least one image")
         self._database.execute("CREATE INDEX by_place ON image (split, place, key)")
+
+    def _check_lists(self) -> None:
+        now = sources.list_versions(self.config.source, self.config.options)
+        changed = sorted(path for path in self._lists.keys() | now if self._lists.get(path) != now.get(path))
+        if changed:
+            raise DatasetError(f"{changed[0]}: it was changed while it was read; run again")
 
     def _seen(self, images: Iterable[SourceImage]) -> Iterator[SourceImage]:
         """Yields the images whose digest is known or that lie at hand, and puts the others aside."""
@@ -247,24 +257,27 @@ class Plan:
         Returns:
             The bytes that they take in a shard; the bytes of their own files where plain JPEGs keep these, else their
             number.
+
+        Raises:
+            DatasetError: an image was changed since it was digested.
         """
         keeps = variants.keeps_sizes(self.config, variant)
         encode = variants.encoder(self.config, variant)
-        statement = f"SELECT uri FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
-        uris = [uri for (uri,) in self._database.execute(statement, values)]
+        statement = f"SELECT uri, num_bytes, digest FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
+        sample = list(self._database.execute(statement, values))
 
-        def measure(uri: str) -> tuple[int, int]:
+        def measure(image: tuple[str, int, str]) -> tuple[int, int]:
+            data = sources.read_listed(*image)
             try:
-                data = sources.read(uri)
                 if keeps and sniff(data).plain:
                     return len(data), len(data)
                 return variants.stored_bytes(encode(data), self.config), len(data) if keeps else 1
-            except (RecordError, FileNotFoundError):
+            except RecordError:
                 # It will be rejected, with its reason, when its shard is written.
                 return 0, 0
 
-        num_threads = NUM_READERS if any(map(is_slow, uris)) else self.config.num_threads
-        sizes = list(ordered_map(measure, uris, num_threads))
+        num_threads = NUM_READERS if any(is_slow(uri) for uri, *_ in sample) else self.config.num_threads
+        sizes = list(ordered_map(measure, sample, num_threads))
         return sum(made for made, _ in sizes), sum(original for _, original in sizes)
 
     def _images(self, split: str, size: Callable[[int, str], int]) -> Iterator[tuple[PlannedImage, int]]:
@@ -279,10 +292,11 @@ class Plan:
         return int(self._database.execute(statement).fetchone()[0])
 
 
-def _digest(image: SourceImage) -> _Digested:
-    """Takes a listed image's size and MD5 from its store's listing, or else reads it."""
+def _digest(source: str, image: SourceImage) -> _Digested:
+    """Takes a listed image's size and MD5 from its store's listing, or else reads it; pins its extras."""
     if image.rejection:
         return _Digested(image, rejection=_reject(image, image.rejection, image.message))
+    image = replace(image, extras=sources.pin_extras(source, image.extras)) if image.extras else image
     listed = image.listed
     if listed is not None and listed.num_bytes == 0:
         return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from etl import storage
 from etl.config import EtlConfig
 from etl.finalise import software, unfinished_runs
 from etl.lines import decode_result
+from etl.mobilenet import IMAGENET
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
 from etl.records import Unit, UnitResult
@@ -20,21 +21,30 @@ JOB_NAME = "job.txt"
 _CHUNK_BYTES = 1 << 20
 
 
-def job_digest(config: EtlConfig, plans: Iterable[bytes]) -> str:
+def job_digest(config: EtlConfig, class_names: Sequence[str], plans: Iterable[bytes]) -> str:
     """Returns what two runs share if and only if they make the same data set.
 
     Args:
         config: The run's configuration.
-        plans: Every unit's list of images, in order.
+        class_names: In the order of `label_int`.
+        plans: Every unit's list of images, in order, which holds the images' digests.
 
     Returns:
-        SHA-256 in hexadecimal, of these and of the versions of the software.
+        SHA-256 in hexadecimal, of these, of the embeddings' weights and of the versions of the software.
     """
-    facts = json.dumps([config.to_dict(), software()], sort_keys=True).encode()
-    sha256 = hashlib.sha256(facts)
+    facts = [config.to_dict(), software(), list(class_names), _weights_digest(config)]
+    sha256 = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for plan in plans:
         sha256.update(hashlib.sha256(plan).digest())
     return sha256.hexdigest()
+
+
+def _weights_digest(config: EtlConfig) -> str:
+    """Returns the digest of the file of weights; "" where there is none: those of ImageNet never change."""
+    path = config.embedding_weights
+    if "embedding" not in config.variants or path is None or path == IMAGENET:
+        return ""
+    return hashlib.sha256(storage.read_bytes(path)).hexdigest()
 
 
 def find(config: EtlConfig, digest: str) -> str | None:

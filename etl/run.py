@@ -78,7 +78,7 @@ def _write(command: Command) -> int:
     _check_weights(config, load=loads_weights)
     with Plan(config) as plan:
         _fill(plan)
-        job = job_digest(config, (content for _, content in plan.units("")))
+        job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
             print(f"{config.output}: complete already, nothing to resume", file=sys.stderr)
             _summarise(config)

@@ -14,7 +14,7 @@ import numpy as np
 
 from etl import progress, sources, storage, variants
 from etl.config import EtlConfig
-from etl.errors import DatasetError, RecordError
+from etl.errors import RecordError
 from etl.index import LIST_SUFFIX, RecordList
 from etl.lines import decode_images, encode_rejections, encode_result
 from etl.parallel import ordered_map
@@ -147,7 +147,7 @@ def _map_images(
     """Applies a function in threads to images and what is read of them; yields its results in order."""
 
     def fetch(image: PlannedImage) -> _Fetched:
-        data = _read(image)
+        data = sources.read_listed(image.uri, image.num_bytes, image.digest)
         try:
             return _Fetched(data, sources.read_extras(config.source, image.key, image.extras))
         except RecordError as error:
@@ -213,16 +213,6 @@ def _embed(
             features = {"image_embedding": vector, "shape": pixels.shape}
             piece = make_piece(_example(item.image, item.extras, features))
             yield _Done(item.image, piece, pixels.shape, sum_pixels(pixels))
-
-
-def _read(image: PlannedImage) -> bytes:
-    try:
-        data = sources.read(image.uri)
-    except FileNotFoundError:
-        raise DatasetError(f"{image.uri}: it was there when it was listed, and is gone now") from None
-    if len(data) != image.num_bytes:
-        raise DatasetError(f"{image.uri}: had {image.num_bytes} bytes when listed, now {len(data)}: it was changed")
-    return data
 
 
 def _reject(image: PlannedImage, error: RecordError) -> Rejection:

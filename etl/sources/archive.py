@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from etl import progress, storage
-from etl.errors import ConfigError, PetalstreamError
+from etl.errors import ConfigError, DatasetError, PetalstreamError
 
 CACHE_VARIABLE = "PETALSTREAM_CACHE"
 
@@ -87,7 +87,7 @@ def download(published: Archive) -> str:
     if folder.is_dir():
         return str(folder)
     path = _fetch(published)
-    return _unpack_to(str(path), folder)
+    return _unpack_to(str(path), folder, _version(str(path)))
 
 
 def unpack(path: str) -> str:
@@ -98,14 +98,19 @@ def unpack(path: str) -> str:
 
     Raises:
         ConfigError: the archive is missing, broken, or holds paths that lead out of it.
+        DatasetError: it was changed while it was unpacked.
     """
+    version = _version(path)
+    name = f"{os.path.basename(path)}-{hashlib.sha256(f'{path} {version}'.encode()).hexdigest()[:16]}"
+    folder = cache_dir() / name
+    return str(folder) if folder.is_dir() else _unpack_to(path, folder, version)
+
+
+def _version(path: str) -> str:
     try:
-        state = f"{path} {storage.version(path)}"
+        return storage.version(path)
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError("--input", path, "a folder or a tar archive", "there is no such file") from None
-    name = f"{os.path.basename(path)}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
-    folder = cache_dir() / name
-    return str(folder) if folder.is_dir() else _unpack_to(path, folder)
 
 
 def cache_dir() -> Path:
@@ -172,8 +177,8 @@ def _cause(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _unpack_to(path: str, folder: Path) -> str:
-    """Unpacks an archive so that the folder appears complete or not at all."""
+def _unpack_to(path: str, folder: Path, version: str) -> str:
+    """Unpacks an archive so that the folder appears complete and of that version, or not at all."""
     if not hasattr(tarfile, "data_filter"):
         raise PetalstreamError(f"{path}: unpacking safely needs Python 3.10.12, 3.11.4 or later; unpack it by hand")
     with _writable_cache():
@@ -184,6 +189,8 @@ def _unpack_to(path: str, folder: Path) -> str:
         content = partial / "content"
         content.mkdir()
         _extract(path, content)
+        if _version(path) != version:
+            raise DatasetError(f"{path}: it was changed while it was unpacked; run again")
         # Somebody else may have finished first: renaming doesn't replace a folder that holds files.
         try:
             os.replace(content, folder)

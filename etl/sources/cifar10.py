@@ -6,11 +6,13 @@ it the archive is downloaded.
 With `--split_by official` the test split is `test_batch`, and the content of each image of the training batches decides
 between train and validation, by the shares that `--splits` gives these two.
 
-The images have no files of their own: `cifar10://<path of the batch>#<place in it>` is read as a PNG file.
+The images have no files of their own: `cifar10://<path of the batch>#<place in it>@<MD5 of the batch>` is read as a PNG
+file. The MD5 may be left out; with it, labels and pixels are of the same batch, however often its file is replaced.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 import threading
@@ -24,7 +26,7 @@ import numpy as np
 
 from etl import storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError
+from etl.errors import ConfigError, DatasetError
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import archive, pickles, splits, tree, vocabulary
 
@@ -51,16 +53,22 @@ _NUM_CACHED = 6
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One file: pixels uint8 (N, 3072), the red plane, the green, the blue, row by row; labels (N,) from 0."""
+    """One file: pixels uint8 (N, 3072), the red plane, the green, the blue, row by row; labels (N,) from 0; its MD5."""
 
     pixels: np.ndarray
     labels: tuple[int, ...]
+    digest: str
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
     """Returns no features: CIFAR-10 adds none to the common ones."""
     del options
     return {}
+
+
+def list_paths(options: SourceOptions) -> tuple[str, ...]:
+    """Returns the file of the class names; raises what `class_names` does. The batches' digests are in the URIs."""
+    return (f"{_folder(options)}/{_META_NAME}",)
 
 
 def class_names(options: SourceOptions) -> tuple[str, ...]:
@@ -94,9 +102,11 @@ def read(uri: str) -> bytes:
     Raises:
         FileNotFoundError: there is no such batch, or no such place in it.
         ConfigError: the batch is broken.
+        DatasetError: it isn't the one that was listed.
     """
-    path, _, place = uri.removeprefix(_SCHEME).rpartition("#")
-    pixels = _cache.get(path)
+    path, _, fragment = uri.removeprefix(_SCHEME).rpartition("#")
+    place, _, digest = fragment.partition("@")
+    pixels = _cache.get(path, digest)
     if not place.isdecimal() or int(place) >= len(pixels):
         raise FileNotFoundError(uri)
     planes = pixels[int(place)].reshape(CHANNELS, SIDE, SIDE)
@@ -129,8 +139,9 @@ def _list(folder: str, names: list[str], labels: tuple[str, ...], *, official: b
     for name in names:
         path = f"{folder}/{name}"
         split = ("test" if name == _TEST_NAME else splits.TRAIN_OR_VALIDATION) if official else None
-        for place, label in enumerate(_load_batch(path).labels):
-            key, uri = f"{name}/{place:05d}.png", f"{_SCHEME}{path}#{place}"
+        batch = _load_batch(path)
+        for place, label in enumerate(batch.labels):
+            key, uri = f"{name}/{place:05d}.png", f"{_SCHEME}{path}#{place}@{batch.digest}"
             if label < len(labels):
                 yield SourceImage(key, uri, labels[label], split)
             else:
@@ -149,14 +160,15 @@ def _folder(options: SourceOptions) -> str:
 
 def _label_names(folder: str) -> tuple[str, ...]:
     path = f"{folder}/{_META_NAME}"
-    names = _load_dict(path).get(b"label_names")
+    names = _parse_dict(storage.read_bytes(path), path).get(b"label_names")
     if not isinstance(names, list) or not names or not all(isinstance(name, bytes) for name in names):
         raise ConfigError("--input", path, _EXPECTED, "this file has no label_names")
     return tuple(name.decode("utf-8", "backslashreplace") for name in names)
 
 
 def _load_batch(path: str) -> _Batch:
-    content = _load_dict(path)
+    data = storage.read_bytes(path)
+    content = _parse_dict(data, path)
     pixels, labels = content.get(b"data"), content.get(b"labels")
     if (
         not isinstance(pixels, pickles.Array)
@@ -166,12 +178,12 @@ def _load_batch(path: str) -> _Batch:
         or not all(isinstance(label, int) and label >= 0 for label in labels)
     ):
         raise ConfigError("--input", path, _EXPECTED, "this file holds no images of 32 x 32 pixels with their labels")
-    return _Batch(pixels.values, tuple(labels))
+    return _Batch(pixels.values, tuple(labels), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
 
-def _load_dict(path: str) -> dict[Any, Any]:
+def _parse_dict(data: bytes, path: str) -> dict[Any, Any]:
     try:
-        content = pickles.load(storage.read_bytes(path))
+        content = pickles.load(data)
     except pickles.PickleError as error:
         raise ConfigError("--input", path, _EXPECTED, f"this file can't be trusted: {error}") from error
     if not isinstance(content, dict):
@@ -185,16 +197,20 @@ class _Cache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._batches: OrderedDict[str, np.ndarray] = OrderedDict()
+        # By path and digest: in a process that lives longer than a run a path alone may stand for two files.
+        self._batches: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
 
-    def get(self, path: str) -> np.ndarray:
+    def get(self, path: str, digest: str) -> np.ndarray:
         with self._lock:
-            if path not in self._batches:
-                self._batches[path] = _load_batch(path).pixels
-            self._batches.move_to_end(path)
+            if (path, digest) not in self._batches:
+                batch = _load_batch(path)
+                if digest not in ("", batch.digest):
+                    raise DatasetError(f"{path}: has other bytes than when it was listed: it was changed; run again")
+                self._batches[path, digest] = batch.pixels
+            self._batches.move_to_end((path, digest))
             if len(self._batches) > _NUM_CACHED:
                 self._batches.popitem(last=False)
-            return self._batches[path]
+            return self._batches[path, digest]
 
 
 _cache = _Cache()

@@ -82,6 +82,15 @@ def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
     return {}
 
 
+def list_paths(options: SourceOptions) -> tuple[str, ...]:
+    """Returns the CSV files.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return tuple(_csv_paths(options))
+
+
 def class_names(options: SourceOptions) -> tuple[str, ...]:
     """Returns the class names: given ones, or else the distinct labels, sorted, from one pass over the file.
 

@@ -10,13 +10,14 @@ between train and validation, by the shares that `--splits` gives these two. Ima
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from etl import storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError, RecordError
+from etl.errors import ConfigError, DatasetError, RecordError
 from etl.records import ExtraValue, FeatureSpec, SourceImage
 from etl.sources import archive, boxes, splits, tree, vocabulary
 
@@ -38,7 +39,13 @@ LABELS = ("breed", "species")
 SPECIES = ("cat", "dog")
 
 _EXPECTED = f"a folder with images/ and annotations/, or with {IMAGES.name} and {ANNOTATIONS.name}"
+_LIST_NAMES = ("list.txt", "trainval.txt", "test.txt")
 _LIST_COLUMNS = 4
+
+# Extras of which the list holds a reference: a digest and a path, with a space between.
+_REFERENCES = ("bbox", "trimap")
+# In place of the digest: not read yet, and not to be read when it was tried.
+_UNREAD, _UNREADABLE = "?", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,12 @@ def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
     return features
 
 
+def list_paths(options: SourceOptions) -> tuple[str, ...]:
+    """Returns the official lists; raises what `class_names` does."""
+    annotations = _folders(options).annotations
+    return tuple(f"{annotations}/{name}" for name in _LIST_NAMES)
+
+
 def class_names(options: SourceOptions) -> tuple[str, ...]:
     """Returns the class names: given ones, the breeds in the order of their official numbers, or `cat` and `dog`.
 
@@ -107,37 +120,67 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     return vocabulary.mark_unknown(images, vocabulary.load(options))
 
 
+def pin_extras(extras: Mapping[str, ExtraValue]) -> Mapping[str, ExtraValue]:
+    """Adds to the references of one image the MD5 of the annotations, where the listing didn't say it.
+
+    Args:
+        extras: As listed.
+
+    Returns:
+        The extras, with references that `read_extras` holds to.
+    """
+    pinned = dict(extras)
+    for name in _REFERENCES:
+        digest, _, path = str(extras.get(name, "")).partition(" ")
+        if digest != _UNREAD:
+            continue
+        try:
+            pinned[name] = f"{_md5(storage.read_bytes(path))} {path}"
+        except OSError:
+            pinned[name] = f"{_UNREADABLE} {path}"
+    return pinned
+
+
 def read_extras(key: str, extras: Mapping[str, ExtraValue]) -> Mapping[str, ExtraValue]:
     """Reads the annotations of one image.
 
     Args:
         key: Of the image.
-        extras: As listed: `bbox` and `trimap` name files, "" where there is none.
+        extras: As listed or pinned: `bbox` and `trimap` name files, "" where there is none.
 
     Returns:
         The extras with the files' content in place of their names, `()` where there is none.
 
     Raises:
-        RecordError: an annotation is gone, or is not what it should be.
+        RecordError: an annotation can't be read, or is not what it should be.
+        DatasetError: it is not the one that was pinned.
     """
     completed: dict[str, ExtraValue] = dict(extras)
-    for name in ("bbox", "trimap"):
-        path = str(extras.get(name, ""))
+    for name in _REFERENCES:
         if name in extras:
             completed[name] = ()
+        digest, _, path = str(extras.get(name, "")).partition(" ")
         if not path:
             continue
         try:
             data = storage.read_bytes(path)
-        except FileNotFoundError:
-            raise RecordError(key, "missing", f"{path}: listed, and gone now") from None
+        except OSError as error:
+            if digest not in (_UNREAD, _UNREADABLE):
+                raise DatasetError(f"{path}: it was there when it was listed, and is gone now") from None
+            raise RecordError(key, "missing", f"{path}: listed, and can't be read: {error.strerror}") from None
+        if digest not in (_UNREAD, _md5(data)):
+            raise DatasetError(f"{path}: has other bytes than when it was listed: it was changed; run again")
         completed[name] = boxes.parse_head(data, key) if name == "bbox" else data
     return completed
 
 
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official: bool) -> Iterator[SourceImage]:
-    heads = _names(f"{folders.annotations}/xmls")
-    trimaps = _names(f"{folders.annotations}/trimaps") if options.trimaps else frozenset()
+    heads = _references(f"{folders.annotations}/xmls")
+    trimaps = _references(f"{folders.annotations}/trimaps") if options.trimaps else {}
     found = {file.name: file for file in tree.walk(folders.images)}
     for name in sorted(found.keys() | {f"{listed}.jpg" for listed in lists.pets}):
         stem = os.path.splitext(name)[0]
@@ -156,20 +199,21 @@ def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official:
             yield SourceImage(name, uri, label, rejection="unknown_label", message=message)
             continue
         references: dict[str, ExtraValue] = {"species": species}
-        references["bbox"] = f"{folders.annotations}/xmls/{stem}.xml" if f"{stem}.xml" in heads else ""
+        references["bbox"] = heads.get(f"{stem}.xml", "")
         if options.trimaps:
-            references["trimap"] = f"{folders.annotations}/trimaps/{stem}.png" if f"{stem}.png" in trimaps else ""
+            references["trimap"] = trimaps.get(f"{stem}.png", "")
         split = None
         if official:
             split = "test" if stem in lists.test else splits.TRAIN_OR_VALIDATION if listed else "train"
         yield SourceImage(name, uri, label, split, references, listed=found[name].listed if name in found else None)
 
 
-def _names(folder: str) -> frozenset[str]:
-    """Returns the names of the files directly in a folder; none where there is no such folder."""
+def _references(folder: str) -> dict[str, str]:
+    """Returns name to reference of the files directly in a folder; none where there is no such folder."""
     if not storage.is_folder(folder):
-        return frozenset()
-    return frozenset(found.name for found in tree.walk(folder) if "/" not in found.name)
+        return {}
+    files = (found for found in tree.walk(folder) if "/" not in found.name)
+    return {file.name: f"{(file.listed and file.listed.md5) or _UNREAD} {file.path}" for file in files}
 
 
 def _check_label(options: SourceOptions) -> None:
@@ -199,9 +243,7 @@ def _folders(options: SourceOptions) -> _Folders:
 
 
 def _read_lists(folders: _Folders) -> _Lists:
-    pets = _read_list(f"{folders.annotations}/list.txt")
-    trainval = _read_list(f"{folders.annotations}/trainval.txt")
-    test = _read_list(f"{folders.annotations}/test.txt")
+    pets, trainval, test = (_read_list(f"{folders.annotations}/{name}") for name in _LIST_NAMES)
     both = sorted(set(trainval) & set(test))
     if both:
         raise ConfigError("--input", folders.annotations, "lists without overlap", f"{both[0]} is in both parts")

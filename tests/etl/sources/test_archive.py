@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from etl import storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError
+from etl.errors import ConfigError, DatasetError
 from etl.sources import archive, cifar10, flowers, pets
 
 
@@ -238,6 +239,20 @@ def test_links_that_lead_outside_are_refused(tmp_path: Path) -> None:
         tar.addfile(link)
     with pytest.raises(ConfigError, match="absolute path"):
         archive.unpack(str(path))
+
+
+def test_an_archive_that_changes_while_it_is_unpacked_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "photos.tgz"
+    path.write_bytes(tar_bytes(FILES))
+    before = storage.version(str(path))
+    # Another of the same size and time, as copying tools leave it.
+    status = path.stat()
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(DatasetError, match=r"photos\.tgz: it was changed while it was unpacked"):
+        archive._unpack_to(str(path), cache / "photos", before)
+    assert contents(cache) == {}
+    assert contents(archive.unpack(str(path))) == FILES
 
 
 def test_a_cache_that_may_not_be_written(tmp_path: Path, cache: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import hashlib
 import io
 import os
 import pickle
@@ -20,7 +21,7 @@ from PIL import Image
 
 from etl import sources
 from etl.config import SourceOptions
-from etl.errors import ConfigError
+from etl.errors import ConfigError, DatasetError
 from etl.sources import archive, cifar10, pickles, splits
 
 NAMES = ["plane", "car", "bird"]
@@ -60,7 +61,8 @@ def test_images_and_splits(root: Path) -> None:
     assert cifar10.extras(options) == {}
     images = list(cifar10.list_images(options))
     assert len({image.key for image in images}) == len(images) == 32
-    assert (images[21].key, images[21].uri) == ("data_batch_2/00001.png", f"cifar10://{root}/data_batch_2#1")
+    digest = hashlib.md5((root / "data_batch_2").read_bytes()).hexdigest()
+    assert (images[21].key, images[21].uri) == ("data_batch_2/00001.png", f"cifar10://{root}/data_batch_2#1@{digest}")
     assert Counter(image.split for image in images) == {splits.TRAIN_OR_VALIDATION: 27, "test": 5}
     assert [image.split for image in images] == sorted((image.split for image in images), reverse=True)  # type: ignore[type-var]
     assert {image.split for image in cifar10.list_images(SourceOptions(input=str(root), split_by="hash"))} == {None}
@@ -83,6 +85,22 @@ def test_no_such_place(root: Path, place: str) -> None:
 def test_no_such_batch(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match="data_batch_7"):
         sources.read(f"cifar10://{root}/data_batch_7#0")
+
+
+def test_a_batch_that_is_replaced_never_gives_its_pixels_to_the_labels_of_the_old_one(root: Path) -> None:
+    options = SourceOptions(input=str(root))
+    listed = list(cifar10.list_images(options))
+    before = sources.read(listed[20].uri)
+    pixels = write_batch(root / "data_batch_2", 7, seed=70)
+    # What this process has read already is what was listed; another process finds the new file.
+    assert sources.read(listed[20].uri) == before
+    cifar10._cache._batches.clear()
+    with pytest.raises(DatasetError, match="data_batch_2: has other bytes than when it was listed"):
+        sources.read(listed[20].uri)
+    # A second run in the same process reads the new file, labels and pixels.
+    again = list(cifar10.list_images(options))
+    assert again[20].uri != listed[20].uri
+    np.testing.assert_array_equal(decode(sources.read(again[20].uri)).transpose(2, 0, 1).ravel(), pixels[0])
 
 
 def test_many_threads_read_more_batches_than_are_kept(root: Path) -> None:

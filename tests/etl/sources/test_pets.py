@@ -12,7 +12,7 @@ from PIL import Image
 
 from etl import sources
 from etl.config import SourceOptions
-from etl.errors import ConfigError, RecordError
+from etl.errors import ConfigError, DatasetError, RecordError
 from etl.records import FeatureSpec, SourceImage
 from etl.schema import encode_example
 from etl.sources import archive, boxes, pets, splits
@@ -131,7 +131,7 @@ def test_extras_are_read_only_when_they_are_wanted(root: Path) -> None:
     assert extras["big_dog_1.jpg"] == {"species": "dog", "bbox": (), "trimap": b"png"}
     assert all("trimap" not in image.extras for image in list_images(root).values())
     # What the list holds are references: no annotation crosses from step to step.
-    assert images["big_dog_1.jpg"].extras["trimap"] == f"{root}/annotations/trimaps/big_dog_1.png"
+    assert images["big_dog_1.jpg"].extras["trimap"] == f"? {root}/annotations/trimaps/big_dog_1.png"
 
 
 def test_extras_are_what_the_source_declares(root: Path) -> None:
@@ -153,8 +153,30 @@ def test_an_annotation_that_is_gone_or_broken(root: Path) -> None:
     with pytest.raises(RecordError, match=r"Birman_1.jpg: malformed_row: its head annotation can't be read"):
         sources.read_extras("pets", image.key, image.extras)
     path.unlink()
-    with pytest.raises(RecordError, match=r"Birman_1.jpg: missing: .*gone now"):
+    with pytest.raises(RecordError, match=r"Birman_1.jpg: missing: .*can't be read: No such file"):
         sources.read_extras("pets", image.key, image.extras)
+
+
+def test_an_annotation_that_changes_after_it_was_listed_ends_the_run(root: Path) -> None:
+    images = list_images(root, trimaps=True)
+    for name, path in (("Birman_1.jpg", "xmls/Birman_1.xml"), ("big_dog_1.jpg", "trimaps/big_dog_1.png")):
+        pinned = sources.pin_extras("pets", images[name].extras)
+        file = root / "annotations" / path
+        before = file.read_bytes()
+        assert sources.read_extras("pets", name, pinned) == sources.read_extras("pets", name, images[name].extras)
+        file.write_bytes(before[:-1] + b"?")
+        with pytest.raises(DatasetError, match=rf"{path}: has other bytes than when it was listed"):
+            sources.read_extras("pets", name, pinned)
+        file.unlink()
+        with pytest.raises(DatasetError, match=rf"{path}: .*gone now"):
+            sources.read_extras("pets", name, pinned)
+        # One that could not be read at first is no reason to end a run, unless it can be read now.
+        missing = sources.pin_extras("pets", images[name].extras)
+        with pytest.raises(RecordError, match=rf"{name}: missing: .*can't be read"):
+            sources.read_extras("pets", name, missing)
+        file.write_bytes(before)
+        with pytest.raises(DatasetError, match="it was changed"):
+            sources.read_extras("pets", name, missing)
 
 
 @pytest.mark.parametrize(
