@@ -16,6 +16,9 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+# Characters of a value that a message quotes.
+_MAX_SHOWN = 1_000
+
 
 class PetalstreamError(Exception):
     """The base of all errors that end a command with one line and no stack trace."""
@@ -40,8 +43,18 @@ class ConfigError(PetalstreamError):
         self.field, self.got, self.expected, self.mend = field, got, expected, mend
 
     def __str__(self) -> str:
-        line = f"{self.field}: got {self.got!r}, expected {self.expected}"
+        line = f"{self.field}: got {_show(self.got)}, expected {self.expected}"
         return f"{line}; {self.mend}" if self.mend else line
+
+
+def _show(value: object) -> str:
+    """Returns a value as Python writes it, cut where it is no use to read on."""
+    try:
+        shown = repr(value)
+    # A whole number of more digits than Python prints.
+    except ValueError:
+        return "a number that is too large"
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…"
 
 
 class RecordError(PetalstreamError):

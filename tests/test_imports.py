@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 # What batch prediction takes besides.
 BATCH_ONLY = {"etl.storage", "etl.progress", "etl.parallel", "etl.runners", "etl.failures", "etl.dataflow"}
 # What the training side may take from the ETL.
-SHARED = {"etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records", "etl.mobilenet"}
+SHARED = {
+    *("etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records", "etl.mobilenet"),
+    "etl.parsing",
+}
 
 
 def imports(path: Path) -> Iterator[str]:
