@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
+from etl.parsing import parse_json
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
 from trainer.files import is_remote, read_text
 from trainer.output import find_model
@@ -17,30 +19,43 @@ from trainer.output import find_model
 _ASSERTION = re.compile(r"assertion failed: \[(.+?)\]$", re.MULTILINE)
 _DETAIL = re.compile(r"^(?:\{\{function_node \S+\}\} )?(.+)\n\s*\[\[\{\{", re.MULTILINE)
 
-_INPUT = INPUTS["from_bytes"]
 _OUTPUTS: Mapping[str, Sequence[str]] = {"classes": CLASS_OUTPUTS, "colours": COLOUR_OUTPUTS}
 
 
 class Serve:
-    """A loaded model.
+    """One signature of a loaded model.
 
     Args:
         model: What `tf.saved_model.load` gave.
-        signature: Of its signatures the one that takes `image_bytes`.
+        signature: One of its signatures.
+        takes: The name of its only input: `image_bytes`, `filenames` or `pixels`.
         gives: `classes` or `colours`.
     """
 
-    def __init__(self, model: Any, signature: Any, gives: str) -> None:
+    def __init__(self, model: Any, signature: Any, takes: str, gives: str) -> None:
         # Kept for its variables: TensorFlow drops them with the model, and the signature alone doesn't hold it.
         self._model = model
         self._signature = signature
+        self.takes = takes
         self.gives = gives
 
-    def __call__(self, images: Sequence[bytes]) -> Mapping[str, Any]:
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Input name to `tf.TensorSpec`."""
+        specs: Mapping[str, Any] = self._signature.structured_input_signature[1]
+        return specs
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """Output name to `tf.TensorSpec`."""
+        specs: Mapping[str, Any] = self._signature.structured_outputs
+        return specs
+
+    def __call__(self, items: Sequence[Any]) -> Mapping[str, Any]:
         """Asks about a batch.
 
         Args:
-            images: Whole files.
+            items: Whole files, their paths as bytes or text, or pixels as uint8 (height, width, 3): what it takes.
 
         Returns:
             NumPy arrays by output name, one value an image; see `trainer.export.export_model`.
@@ -50,14 +65,15 @@ class Serve:
         """
         import tensorflow as tf
 
-        outputs = self._signature(**{_INPUT: tf.constant(list(images), tf.string)})
+        batch = tf.constant(np.stack(items) if self.takes == "pixels" else list(items), self.inputs[self.takes].dtype)
+        outputs = self._signature(**{self.takes: batch})
         return {name: outputs[name].numpy() for name in _OUTPUTS[self.gives]}
 
-    def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
+    def ask(self, images: Sequence[Any]) -> list[Mapping[str, Any] | str]:
         """Asks about a batch of which any may be bad; may be called from several threads at once.
 
         Args:
-            images: What should be whole files.
+            images: What should be whole files, or whatever else it takes.
 
         Returns:
             For each image the values by output name, or why there are none, in one line.
@@ -78,7 +94,7 @@ class Serve:
 
 
 def load(model_dir: str) -> Serve:
-    """Loads an exported model.
+    """Loads an exported model, to be asked about whole files.
 
     Args:
         model_dir: A SavedModel, or a folder in which `trainer.task` left one; local or on an object store.
@@ -87,6 +103,25 @@ def load(model_dir: str) -> Serve:
         ConfigError: there is no SavedModel, it can't be read, takes something else or returns something else; or it
             needs tensorflow-io, which isn't there.
     """
+    signatures = load_signatures(model_dir)
+    for name in ("from_bytes", SIGNATURE):
+        if name in signatures and signatures[name].takes == INPUTS["from_bytes"]:
+            return signatures[name]
+    raise ConfigError("MODEL_DIR", model_dir, _expected((INPUTS["from_bytes"],)))
+
+
+def load_signatures(model_dir: str) -> Mapping[str, Serve]:
+    """Loads an exported model, to be asked in each way that it can be.
+
+    Args:
+        model_dir: As for `load`.
+
+    Returns:
+        Name to signature, those that take one of `trainer.export.INPUTS`; `serving_default` may be among them.
+
+    Raises:
+        ConfigError: as `load`.
+    """
     if not is_remote(model_dir):
         # Before TensorFlow is loaded, which takes seconds.
         find_model(model_dir)
@@ -94,25 +129,34 @@ def load(model_dir: str) -> Serve:
     import tensorflow as tf
 
     folder = find_model(model_dir)
-
-    expected = f"a SavedModel with a signature that takes {_INPUT}"
+    expected = _expected(tuple(INPUTS.values()))
     try:
         # Before the model: TensorFlow reads no graph with operations that it doesn't know.
         load_formats(_serving_formats(folder), "MODEL_DIR")
         model = tf.saved_model.load(folder)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise ConfigError("MODEL_DIR", model_dir, expected, one_line(error)[:200]) from error
-    for name in ("from_bytes", SIGNATURE):
-        signature = model.signatures.get(name)
-        if signature is not None and _INPUT in signature.structured_input_signature[1]:
-            break
-    else:
+    known = {}
+    for name, signature in model.signatures.items():
+        inputs = set(signature.structured_input_signature[1])
+        if len(inputs) == 1 and inputs <= set(INPUTS.values()):
+            known[name] = signature
+    if not known:
         raise ConfigError("MODEL_DIR", model_dir, expected)
-    for gives, names in _OUTPUTS.items():
-        if set(names) <= set(signature.structured_outputs):
-            return Serve(model, signature, gives)
-    choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
-    raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
+    signatures = {}
+    for name, signature in sorted(known.items()):
+        (takes,) = signature.structured_input_signature[1]
+        for gives, names in _OUTPUTS.items():
+            if set(names) <= set(signature.structured_outputs):
+                signatures[name] = Serve(model, signature, takes, gives)
+    if not signatures:
+        choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
+        raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
+    return signatures
+
+
+def _expected(inputs: Sequence[str]) -> str:
+    return f"a SavedModel with a signature that takes {' or '.join(inputs)}"
 
 
 def _serving_formats(folder: str) -> str:
@@ -121,7 +165,10 @@ def _serving_formats(folder: str) -> str:
         content = read_text(f"{folder}/{DESCRIPTION}")
     except FileNotFoundError:
         return "standard"
-    return str(json.loads(content).get("serving_formats", "standard"))
+    description = parse_json(content, allow_nan=True)
+    if not isinstance(description, dict):
+        raise ValueError(f"{DESCRIPTION} holds no object")
+    return str(description.get("serving_formats", "standard"))
 
 
 def explain(message: str) -> str:

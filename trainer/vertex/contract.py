@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etl.errors import ConfigError
+from etl.errors import ConfigError, one_line
+from etl.parsing import is_text, parse_json
 
 MODEL_DIR = "AIP_MODEL_DIR"
 CHECKPOINT_DIR = "AIP_CHECKPOINT_DIR"
@@ -35,6 +37,9 @@ HEALTH_ROUTE = "AIP_HEALTH_ROUTE"
 DEFAULT_PREDICT_ROUTE = "/v1/models/petalstream:predict"
 DEFAULT_HEALTH_ROUTE = "/v1/models/petalstream"
 _DEFAULT_PORT = "8080"
+_PORT = re.compile("[0-9]{1,5}")
+# No braces: to the server they are parameters.
+_ROUTE = re.compile(r"/[^\s{}?#]*")
 
 # The format of a managed image data set; the service has others for tables.
 JSON_LINES = "jsonl"
@@ -160,20 +165,27 @@ def _read_cluster(environ: Mapping[str, str]) -> tuple[Mapping[str, list[str]], 
     if not text:
         return {}, "worker", 0
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         cluster, task = _table(content.get("cluster", {})), _table(content.get("task", {}))
-        kind, index = str(task.get("type", "worker")), int(task.get("index", 0))
+        kind, index = str(task.get("type", "worker")), int(str(task.get("index", 0)))
         if name == CLUSTER_SPEC:
             cluster = {_POOLS[pool]: addresses for pool, addresses in cluster.items()}
             kind = _POOLS.get(kind, kind)
-        return {role: list(addresses) for role, addresses in cluster.items()}, kind, index
+        return {role: _addresses(addresses) for role, addresses in cluster.items()}, kind, index
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ConfigError(name, text, _CLUSTER) from error
+        raise ConfigError(name, text, _CLUSTER, one_line(error)[:200]) from error
 
 
 def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no object")
+        raise TypeError(f"{str(value)[:80]!r} is no object")
+    return value
+
+
+def _addresses(value: Any) -> list[str]:
+    # A text alone would be as many workers as it has letters.
+    if not isinstance(value, list) or not all(is_text(address) for address in value):
+        raise TypeError(f"{str(value)[:80]!r} is no list of addresses")
     return value
 
 
@@ -201,15 +213,20 @@ def read_serving(environ: Mapping[str, str] | None = None) -> Serving:
         environ: Where from; the process's own by default.
 
     Raises:
-        ConfigError: the port is none.
+        ConfigError: the port or a route is none.
     """
     environ = os.environ if environ is None else environ
     port = environ.get(HTTP_PORT) or _DEFAULT_PORT
-    if not (port.isdecimal() and 1 <= int(port) <= 65_535):
+    if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65_535):
         raise ConfigError(HTTP_PORT, port, "a port, from 1 to 65535")
+    routes = {PREDICT_ROUTE: DEFAULT_PREDICT_ROUTE, HEALTH_ROUTE: DEFAULT_HEALTH_ROUTE}
+    for name, usual in routes.items():
+        routes[name] = environ.get(name) or usual
+        if not _ROUTE.fullmatch(routes[name]):
+            raise ConfigError(name, routes[name], f"the path of a URL, as {usual}")
     return Serving(
         model_dir=environ.get(STORAGE_URI) or None,
         port=int(port),
-        predict_route=environ.get(PREDICT_ROUTE) or DEFAULT_PREDICT_ROUTE,
-        health_route=environ.get(HEALTH_ROUTE) or DEFAULT_HEALTH_ROUTE,
+        predict_route=routes[PREDICT_ROUTE],
+        health_route=routes[HEALTH_ROUTE],
     )

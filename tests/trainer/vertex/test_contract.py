@@ -128,6 +128,18 @@ def test_a_serving_container_is_told_where_to_listen() -> None:
         contract.read_serving({"AIP_HTTP_PORT": "http"})
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "9" * 5_000, "²", "٣", "-1", "8080\n"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(ConfigError, match="AIP_HTTP_PORT: got .*, expected a port, from 1 to 65535"):
+        contract.read_serving({"AIP_HTTP_PORT": port})
+
+
+@pytest.mark.parametrize("route", ["predict", "/{x", "/{x:int}", "/a b", "/a?b", "http://host/predict"])
+def test_what_is_no_route_is_refused(route: str) -> None:
+    with pytest.raises(ConfigError, match="AIP_PREDICT_ROUTE: got .*, expected the path of a URL, as /v1/models/"):
+        contract.read_serving({"AIP_PREDICT_ROUTE": route})
+
+
 def test_nothing_else_reads_these_variables() -> None:
     constants = [value for name, value in vars(contract).items() if name.isupper() and not name.startswith("_")]
     variables = [value for value in constants if value.isupper()]

@@ -56,3 +56,9 @@ def test_each_lock_is_remade_with_the_others() -> None:
         (lock,) = re.findall(r"-r /src/(requirements/\w+\.txt)", path.read_text())
         assert f"-o {lock}" in makefile
         assert "apache-beam" not in (ROOT / lock).read_text()
+
+
+def test_the_server_s_container_answers_whoever_is_outside() -> None:
+    (path,) = [path for path in FILES if path.stem == "serve"]
+    (entry,) = [line for line in instructions(path) if line.startswith("ENTRYPOINT")]
+    assert '"trainer.server", "--host", "0.0.0.0"]' in entry

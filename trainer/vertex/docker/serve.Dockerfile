@@ -19,4 +19,5 @@ RUN python -m pip install --no-deps --no-build-isolation /src && python -m pip c
 RUN useradd --system --no-create-home petalstream
 USER petalstream
 EXPOSE 8080
-ENTRYPOINT ["python", "-m", "trainer.server"]
+# Who asks is outside the container.
+ENTRYPOINT ["python", "-m", "trainer.server", "--host", "0.0.0.0"]
