@@ -1,10 +1,12 @@
-"""Checks a variant's `index.parquet` against its manifest and, in samples, against its shards."""
+"""Checks a variant's `index.parquet` against its manifest and its shards."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 from etl import manifest as manifests
@@ -18,15 +20,22 @@ _ROWS_PER_BATCH = 8_192
 _Row = Mapping[str, Any]
 
 
-def check_index(data_dir: str, variant: Variant) -> list[str]:
+def row_facts(key: str, label: str, label_int: int, shape: Sequence[int], digest: str, length: int) -> bytes:
+    """Returns what a row says of its record, for a digest over all of a shard."""
+    return json.dumps([key, label, label_int, *shape, digest, length]).encode()
+
+
+def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | None = None) -> list[str]:
     """Checks that the index lists every record of a variant, in order, and where it is.
 
-    Every row's shard and place are checked against the manifest and the row before it; of each shard the first, the
-    middle and the last record are read where the index says they are. The shards themselves must be whole.
+    Every row's shard and place are checked against the manifest and the row before it. Records are read where the index
+    says they are: the first, the middle and the last of each shard, all of one whose digest is not that of its rows,
+    and none where it is. The shards themselves must be whole.
 
     Args:
         data_dir: The data set's folder.
         variant: Of it.
+        digests: Shard to the BLAKE2b digest of its records' facts, see `row_facts`, where all have been read.
 
     Returns:
         One line a problem: the first of each shard; none where all is well.
@@ -35,14 +44,14 @@ def check_index(data_dir: str, variant: Variant) -> list[str]:
 
     where = f"{variant.name}/{FILE_NAME}"
     try:
-        return [f"{where}: {problem}" for problem in _check(data_dir, variant)]
+        return [f"{where}: {problem}" for problem in _check(data_dir, variant, digests or {})]
     except FileNotFoundError:
         return [f"{where}: the file is missing"]
     except (pa.ArrowInvalid, OSError) as error:
         return [f"{where}: can't be read: {error}"]
 
 
-def _check(data_dir: str, variant: Variant) -> Iterator[str]:
+def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Iterator[str]:
     rows = _rows(manifests.join(data_dir, variant.name, FILE_NAME))
     columns = next(rows)
     if set(columns) != set(index_schema().names):
@@ -56,8 +65,11 @@ def _check(data_dir: str, variant: Variant) -> Iterator[str]:
                 yield problem
                 # What follows is shifted too, and would only say the same again.
                 return
+            if digests.get(shard.name) == _digest(mine):
+                continue
             path = manifests.join(data_dir, variant.name, shard.name)
-            yield from itertools.islice(_check_records(path, mine, compressed=variant.compression == "gzip"), 1)
+            places = range(len(mine)) if shard.name in digests else sorted({0, len(mine) // 2, len(mine) - 1})
+            yield from itertools.islice(_check_records(path, mine, places, compressed=variant.compression == "gzip"), 1)
     if next(rows, None):
         yield "it lists more records than the manifest has examples"
 
@@ -88,14 +100,22 @@ def _check_places(rows: Sequence[_Row], split: str, shard: Shard, *, compressed:
     return ""
 
 
-def _check_records(path: str, rows: Sequence[_Row], *, compressed: bool) -> Iterator[str]:
-    """Reads a few records where the index says they are; yields a line for each that is another one."""
+def _digest(rows: Sequence[_Row]) -> bytes:
+    digest = hashlib.blake2b()
+    for row in rows:
+        shape = row["height"], row["width"], row["channels"]
+        digest.update(row_facts(row["key"], row["label"], row["label_int"], shape, row["digest"], row["length"]))
+    return digest.digest()
+
+
+def _check_records(path: str, rows: Sequence[_Row], places: Iterable[int], *, compressed: bool) -> Iterator[str]:
+    """Reads records where the index says they are; yields a line for each that is another one."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
     with storage.open_stream(path) as file:
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
-        for place in sorted({0, len(rows) // 2, len(rows) - 1}):
+        for place in places:
             row = rows[place]
             stream.seek(row["offset"])
             try:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
 from etl import progress, storage
 from etl.cli import Parser, load_tensorflow
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
-from etl.manifest import Manifest
+from etl.manifest import Manifest, Variant
+
+if TYPE_CHECKING:
+    from etl.verify import Example, Report
 
 SHEET_NAME = "sample.png"
 
@@ -20,42 +24,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns 0 where all is as the manifest says, else 1."""
     parser = Parser(prog="etl.inspect", description="Checks a data set against its manifest and shows what is inside.")
     parser.add_argument("data_dir", metavar="DIR", help="folder of the data set")
-    parser.add_argument("--compare", metavar="DIR", help="another data set that should hold the same")
+    parser.add_argument("--compare", metavar="DIR", help="another data set that should hold the same; checks both")
+    parser.add_argument("--quick", action="store_true", help="check that the shards are there, and read none of them")
     parser.add_argument("--sheet", metavar="FILE", help=f"where to write the contact sheet; default DIR/{SHEET_NAME}")
     arguments = parser.parse_args(argv)
-    data_dir = storage.absolute(arguments.data_dir)
-    if storage.is_local(data_dir) and not os.path.isdir(data_dir):
-        raise ConfigError("DIR", arguments.data_dir, "the folder of a data set")
-    manifest = manifests.load(data_dir, storage.read_text)
+    if arguments.sheet and (arguments.compare or arguments.quick):
+        other = "--compare" if arguments.compare else "--quick"
+        raise ConfigError("--sheet", arguments.sheet, f"no {other} beside it, which draws no sheet")
+    data_dir, manifest = _load(arguments.data_dir, "DIR")
     if arguments.compare:
-        other = manifests.load(storage.absolute(arguments.compare), storage.read_text)
-        return _compare(manifest, other)
+        return _compare((data_dir, manifest), _load(arguments.compare, "--compare"), quick=arguments.quick)
+    if arguments.quick:
+        return _look(data_dir, manifest)
     return _inspect(data_dir, manifest, arguments.sheet or manifests.join(data_dir, SHEET_NAME))
+
+
+def _load(path: str, option: str) -> tuple[str, Manifest]:
+    data_dir = storage.absolute(path)
+    if storage.is_local(data_dir) and not os.path.isdir(data_dir):
+        raise ConfigError(option, path, "the folder of a data set")
+    return data_dir, manifests.load(data_dir, storage.read_text)
 
 
 def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
     from etl.contact_sheet import ContactSheet
     from etl.report import variants_table
-    from etl.verify import Example, verify
 
     sheet = ContactSheet(f"{manifest.dataset}: {manifest.counts.written:,} images", manifest.class_names)
     with_images = [variant.name for variant in manifest.variants.values() if variant.image.encoding != "none"]
     first = with_images[0] if with_images else ""
 
-    def see(variant: manifests.Variant, example: Example) -> None:
+    def see(variant: Variant, example: Example) -> None:
         if variant.name == first and example.pixels is not None:
             sheet.add(example.features["label"].decode(), example.pixels)
 
-    load_tensorflow()
-    total = sum(split.num_examples for variant in manifest.variants.values() for split in variant.splits.values())
-    with progress.step("check", total, "records"):
-        report = verify(data_dir, manifest, os.cpu_count() or 1, see)
+    report = _verify(data_dir, manifest, see)
     console = open_console()
     console.print(variants_table(manifest))
-    for problem in report.problems:
-        print(f"error: {problem}", file=sys.stderr)
-    if report.problems:
-        console.print(f"[red]{len(report.problems)} problems[/]; this data set is not what its manifest says")
+    if _print_problems(data_dir, report.problems):
         return EXIT_FAILED
     console.print(f"[green]ok[/]: {report.num_records:,} records parsed and decoded, every digest as in the manifest")
     if first:
@@ -64,18 +70,61 @@ def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
     return EXIT_OK
 
 
-def _compare(one: Manifest, other: Manifest) -> int:
-    if one.fingerprint == other.fingerprint:
-        print(f"equal: both have fingerprint {one.fingerprint}")
-        return EXIT_OK
-    for line in differences(one, other):
+def _look(data_dir: str, manifest: Manifest) -> int:
+    from etl.report import variants_table
+    from etl.verify import verify_sizes
+
+    open_console().print(variants_table(manifest))
+    if _print_problems(data_dir, verify_sizes(data_dir, manifest)):
+        return EXIT_FAILED
+    print("ok: every shard is there, as long as the manifest says; --quick read none of them")
+    return EXIT_OK
+
+
+def _verify(data_dir: str, manifest: Manifest, see: Callable[[Variant, Example], None] = lambda *_: None) -> Report:
+    from etl.verify import verify
+
+    load_tensorflow()
+    total = sum(split.num_examples for variant in manifest.variants.values() for split in variant.splits.values())
+    with progress.step("check", total, "records"):
+        return verify(data_dir, manifest, os.cpu_count() or 1, see)
+
+
+def _print_problems(data_dir: str, problems: Sequence[str]) -> bool:
+    """Prints what is wrong with a data set; returns whether anything is."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        print(f"{data_dir}: {number}; this data set is not what its manifest says")
+    return bool(problems)
+
+
+def _compare(one: tuple[str, Manifest], other: tuple[str, Manifest], *, quick: bool) -> int:
+    """Checks both data sets' files, and then compares what their manifests say of these."""
+    from etl.verify import verify_sizes
+
+    is_damaged = False
+    for data_dir, manifest in (one, other):
+        problems = verify_sizes(data_dir, manifest) if quick else _verify(data_dir, manifest).problems
+        is_damaged |= _print_problems(data_dir, [f"{data_dir}: {problem}" for problem in problems])
+    lines = differences(one[1], other[1])
+    for line in lines:
         print(f"error: {line}", file=sys.stderr)
-    return EXIT_FAILED
+    if is_damaged or lines:
+        return EXIT_FAILED
+    checked = (
+        "by their manifests and the shards' sizes; --quick read no shard" if quick else "every record of both read"
+    )
+    print(f"equal: both have fingerprint {one[1].fingerprint}; {checked}")
+    return EXIT_OK
 
 
 def differences(one: Manifest, other: Manifest) -> list[str]:
-    """Says, a line each, in what two data sets differ: classes, variants, shards."""
+    """Says, a line each, in what two data sets differ: schema, classes, variants, shards."""
     lines = []
+    if one.schema_version != other.schema_version:
+        lines.append(f"schema versions: {one.schema_version} and {other.schema_version}")
     if one.class_names != other.class_names:
         lines.append(f"class names: {', '.join(one.class_names)} and {', '.join(other.class_names)}")
     first, second = _digests(one), _digests(other)

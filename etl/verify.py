@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy as np
 from etl import manifest as manifests
 from etl import progress, storage
 from etl.errors import RecordError
-from etl.index_check import check_index
+from etl.index_check import check_index, row_facts
 from etl.manifest import Manifest, Shard, Split, Variant
 from etl.parallel import ordered_map
 from etl.schema import feature_spec
@@ -43,10 +44,23 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example as stored: its parsed features and its image, uint8 (height, width, 3); None of an embedding."""
+    """One example as stored.
+
+    Attributes:
+        features: As parsed.
+        pixels: Its image, uint8 (height, width, 3); None of an embedding.
+        num_bytes: Of its record.
+    """
 
     features: dict[str, Any]
     pixels: np.ndarray | None
+    num_bytes: int
+
+    def index_facts(self) -> bytes:
+        """Returns what the index must say of it."""
+        key, label, digest = (self.features[name].decode() for name in ("key", "label", "digest"))
+        shape = [int(side) for side in self.features["shape"]]
+        return row_facts(key, label, int(self.features["label_int"]), shape, digest, self.num_bytes)
 
 
 def verify(
@@ -67,12 +81,14 @@ def verify(
     for variant in manifest.variants.values():
         report.problems += _stray_files(data_dir, variant)
         seen: set[bytes] = set()
+        digests: dict[str, bytes] = {}
         check = _checker(manifest, variant)
         for split in variant.splits.values():
             classes: Counter[str] = Counter()
             for shard in split.shards:
                 path = manifests.join(data_dir, variant.name, shard.name)
                 problems = _check_file(path, shard)
+                listed = hashlib.blake2b()
                 if not problems:
                     for outcome in _examples(path, variant, check, num_threads):
                         progress.advance()
@@ -81,20 +97,55 @@ def verify(
                             problems.append(outcome)
                             continue
                         classes[outcome.features["label"].decode()] += 1
+                        listed.update(outcome.index_facts())
                         # Ten bytes a key tell them apart, and a million of them fit in memory.
                         key = hashlib.blake2b(outcome.features["key"], digest_size=10).digest()
                         if key in seen:
                             problems.append(f"key {outcome.features['key'].decode()!r} is there more than once")
                         seen.add(key)
                         see(variant, outcome)
+                digests[shard.name] = listed.digest()
                 more = len(problems) - _MOST_PROBLEMS
                 report.problems += [f"{variant.name}/{shard.name}: {problem}" for problem in problems[:_MOST_PROBLEMS]]
                 if more > 0:
                     report.problems.append(f"{variant.name}/{shard.name}: and {more} more")
             report.problems += _check_split(variant, split, classes, report)
         if not any(problem.startswith(f"{variant.name}/") for problem in report.problems):
-            report.problems += check_index(data_dir, variant)
+            report.problems += check_index(data_dir, variant, digests)
     return report
+
+
+def verify_sizes(data_dir: str, manifest: Manifest) -> list[str]:
+    """Checks that the shards are those that the manifest names, each as long as it says; reads none.
+
+    Args:
+        data_dir: The data set's folder.
+        manifest: Its manifest.
+
+    Returns:
+        The problems found, one line each.
+    """
+    problems = []
+    for variant in manifest.variants.values():
+        problems += _stray_files(data_dir, variant)
+        for split in variant.splits.values():
+            for shard in split.shards:
+                path = manifests.join(data_dir, variant.name, shard.name)
+                problems += [f"{variant.name}/{shard.name}: {problem}" for problem in _check_size(path, shard)]
+    return problems
+
+
+def _check_size(path: str, shard: Shard) -> list[str]:
+    try:
+        with storage.open_stream(path) as file:
+            num_bytes = file.seek(0, io.SEEK_END)
+    except FileNotFoundError:
+        return ["the file is missing"]
+    return [] if num_bytes == shard.num_bytes else [_other_size(num_bytes, shard)]
+
+
+def _other_size(num_bytes: int, shard: Shard) -> str:
+    return f"{num_bytes:,} bytes, the manifest says {shard.num_bytes:,}"
 
 
 def _stray_files(data_dir: str, variant: Variant) -> list[str]:
@@ -118,7 +169,7 @@ def _check_file(path: str, shard: Shard) -> list[str]:
     except FileNotFoundError:
         return ["the file is missing"]
     if num_bytes != shard.num_bytes:
-        return [f"{num_bytes:,} bytes, the manifest says {shard.num_bytes:,}"]
+        return [_other_size(num_bytes, shard)]
     if sha256.hexdigest() != shard.sha256:
         return ["its SHA-256 is not the manifest's: the file was changed"]
     return []
@@ -175,12 +226,12 @@ def _checker(manifest: Manifest, variant: Variant) -> _Check:
         except RecordError as error:
             return f"record {number}, {key!r}: {error.reason}: {error.message}"
         if pixels is None:
-            return Example(features, None)
+            return Example(features, None, len(record))
         if pixels.shape != tuple(features["shape"]):
             return f"record {number}, {key!r}: decodes to {pixels.shape}, its shape says {tuple(features['shape'])}"
         if variant.image.size and pixels.shape[:2] != variant.image.size:
             return f"record {number}, {key!r}: {pixels.shape[:2]}, the manifest says {variant.image.size}"
-        return Example(features, pixels)
+        return Example(features, pixels, len(record))
 
     return check
 

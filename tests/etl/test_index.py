@@ -263,6 +263,15 @@ def test_an_index_that_disagrees_is_named(data: Path, change: Change, message: s
     assert re.search(f"^pixel/index.parquet: .*{message}", problem), problem
 
 
+@pytest.mark.parametrize(("place", "name", "value"), [(1, "digest", "0" * 32), (2, "label_int", 8), (4, "height", 8)])
+def test_inspecting_compares_every_row_with_its_record(
+    data: Path, place: int, name: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(data, with_value(place, name, value))
+    assert run_main(inspect.main, [str(data)]) == 1
+    assert re.search(rf"pixel/index\.parquet: '.*': its \w+ is listed as .*{value}", capsys.readouterr().err)
+
+
 def test_inspecting_looks_at_the_index(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main(inspect.main, [str(data)]) == 0
     (data / "jpeg" / "index.parquet").unlink()

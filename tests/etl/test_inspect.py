@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_two_data_sets_are_compared(
     data: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert check(data, "--compare", str(whole)) == 0
-    assert "equal: both have fingerprint" in capsys.readouterr().out
+    assert re.search("equal: both have fingerprint .*; every record of both read", capsys.readouterr().out)
     folder = make_folder(tmp_path / "other", 5, ("daisy", "roses"))
     other = str(tmp_path / "out")
     assert run_main(run.main, ["--source", "folder", "--input", str(folder), "--output", other]) == 0
@@ -140,6 +141,51 @@ def test_two_data_sets_are_compared(
     printed = capsys.readouterr().err
     assert "class names: daisy, roses, tulips and daisy, roses" in printed
     assert "only in the first" in printed
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("damaged", ["first", "second"])
+def test_data_sets_are_compared_by_their_files_and_not_by_their_manifests(
+    data: Path, whole: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flip(shard(data, "jpeg"))
+    pair = (data, whole) if damaged == "first" else (whole, data)
+    assert check(pair[0], "--compare", str(pair[1])) == 1
+    captured = capsys.readouterr()
+    assert f"error: {data}: jpeg/{shard(data, 'jpeg').name}: its SHA-256 is not the manifest's" in captured.err
+    assert f"{data}: 1 problem; " in captured.out
+    assert "equal" not in captured.out
+
+
+def test_a_quick_look_says_that_it_read_no_shard(data: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flip(shard(data, "jpeg"))
+    assert check(data, "--quick", "--compare", str(whole)) == 0
+    assert "by their manifests and the shards' sizes; --quick read no shard" in capsys.readouterr().out
+    assert check(data, "--quick") == 0
+    assert "--quick read none of them" in capsys.readouterr().out
+    assert not (data / "sample.png").exists()
+    shard(data, "jpeg").write_bytes(b"short")
+    for arguments in ((), ("--compare", str(whole))):
+        assert check(data, "--quick", *arguments) == 1
+        assert re.search(r"jpeg/train-.*: 5 bytes, the manifest says", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("other", [["--quick"], ["--compare", "elsewhere"]])
+def test_a_sheet_that_would_not_be_drawn_is_rejected(
+    data: Path, other: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(data, *other, "--sheet", "sheet.png") == 2
+    assert f"--sheet: got 'sheet.png', expected no {other[0]} beside it" in capsys.readouterr().err
+
+
+def test_what_is_compared_must_be_a_data_set(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(data, "--compare", str(tmp_path / "absent")) == 2
+    assert capsys.readouterr().err.startswith("error: --compare: got ")
 
 
 @pytest.mark.parametrize("what", ["absent", "file", "empty"])
