@@ -30,7 +30,7 @@ pytestmark = REPLAYED
 
 TABLE = "input wait"
 MODEL = f"MobileNetV2, alpha {EMBEDDING_ALPHA}"
-TRAINING = ingest.IngestConfig(batch_size=64, training=True, drop_remainder=True)
+TRAINING = ingest.IngestConfig(batch_size=64, training=True, drop_remainder=True, epoch=0)
 # The chapter's images are 448x448 and cut to 224 in its model.
 CHAPTERS = {"image_size": CHAPTER_SIDE, "batch_size": 32, "drop_remainder": True}
 # Row to the data set, the variant and the configuration.

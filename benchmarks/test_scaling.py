@@ -32,7 +32,7 @@ ROW = "read"
 
 
 def make_rows(data_dir: str, shard: list[int]) -> dict[str, Callable[[], dict[str, Any]]]:
-    config = ingest.IngestConfig(training=True, image_size=MODEL_SIDE, shard=(shard[0], shard[1]))
+    config = ingest.IngestConfig(training=True, epoch=0, image_size=MODEL_SIDE, shard=(shard[0], shard[1]))
     batches = ingest.load_epochs(data_dir, "train", config, NUM_EPOCHS, variant="jpeg")
 
     def read() -> dict[str, Any]:

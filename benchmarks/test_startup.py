@@ -26,7 +26,7 @@ from trainer import ingest
 
 pytestmark = [REPLAYED, pytest.mark.skipif(not IS_LINUX, reason="memory is told by /proc, on Linux alone")]
 
-TRAINING = ingest.IngestConfig(batch_size=64, training=True)
+TRAINING = ingest.IngestConfig(batch_size=64, training=True, epoch=0)
 CHAPTERS = {"image_size": CHAPTER_SIDE, "batch_size": 32}
 # Row to the data set, the variant and the configuration.
 ROWS = {

@@ -112,6 +112,7 @@ class Data:
             image_size=self.image_size if has_images else None,
             resize=self.resize if has_images else None,
             seed=config.seed,
+            epoch=0,
         )
 
 

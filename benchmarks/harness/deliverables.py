@@ -63,7 +63,7 @@ def _chapters_ways(paths: Mapping[str, str]) -> dict[str, Callable[[], tf.data.D
 
 
 def _our_ways(paths: Mapping[str, str], pass_seconds: float) -> dict[str, Row]:
-    plain = ingest.IngestConfig(batch_size=BATCH_SIZE, seed=SEED)
+    plain = ingest.IngestConfig(batch_size=BATCH_SIZE, seed=SEED, epoch=0)
     training = plain.replace(training=True)
     floats = plain.replace(image_size=CHAPTER_SIDE, dtype="float32")
 

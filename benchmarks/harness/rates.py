@@ -49,7 +49,7 @@ def make_rows(images: str, small_jpegs: str, embeddings: str, pass_seconds: floa
     Returns:
         Name to function, whose facts are `num_items` and the `seconds` that they took.
     """
-    training = ingest.IngestConfig(batch_size=BATCH_SIZE, training=True, seed=SEED)
+    training = ingest.IngestConfig(batch_size=BATCH_SIZE, training=True, seed=SEED, epoch=0)
     crops = training.replace(image_size=MODEL_SIDE)
     one_by_one = training.replace(whole_batches=False)
     pixels, embedding_files = files_of(images, "pixel"), files_of(embeddings, "embedding")

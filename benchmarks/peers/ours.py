@@ -23,7 +23,7 @@ class Petalstream(Peer):
         """Loads epoch after epoch as one data set."""
         from trainer import ingest
 
-        config = ingest.IngestConfig(batch_size=BATCH_SIZE, training=True, seed=SEED)
+        config = ingest.IngestConfig(batch_size=BATCH_SIZE, training=True, seed=SEED, epoch=0)
         if deliverable != PIXELS:
             config = config.replace(image_size=SIDE)
         variant = corpus.ours(deliverable)[1]

@@ -44,7 +44,9 @@ class IngestConfig:
 
     Attributes:
         seed: Of all that is random here.
-        epoch: The first epoch, from 0; each has an order and windows of its own.
+        epoch: The epoch, from 0, that every iteration over the data set begins with; each has an order and windows of
+            its own. None: every iteration goes on where the one before ended, so that `fit(epochs=n)` sees n epochs.
+        first_epoch: The epoch that the first iteration begins with, where `epoch` is None.
         shard: (index, count): which of `count` workers this is. Their shares of the epoch's records differ by one at
             most.
         share: How the workers of `shard` divide an epoch. `range`: each reads a range of its own. `batches`: each reads
@@ -53,6 +55,7 @@ class IngestConfig:
         pattern: Reads only those shards of the split whose names, without `.tfrecord` and `.gz`, are the split's name
             and this: `-*` is all, `-0000[0-3]-of-*` the first four; None for all.
         start_step: Batches of the first epoch to leave out, for an exact restart: their records are read, not decoded.
+            Where `epoch` is None the first iteration alone is cut.
         shuffle_files: Permute the shards each epoch; None for `training`.
         shuffle_buffer: Records to draw the next one from, 0 for none; None for as many as a quarter of the memory
             budget holds, up to 1,024, in training, and none otherwise.
@@ -99,7 +102,8 @@ class IngestConfig:
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     seed: int = 0
-    epoch: int = 0
+    epoch: int | None = None
+    first_epoch: int = 0
     shard: tuple[int, int] = (0, 1)
     share: str = "range"
     pattern: str | None = None
@@ -129,11 +133,14 @@ class IngestConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "block_length", "memory_budget_mb"):
             self._check_count(name, 1)
-        for name in ("seed", "epoch", "start_step", "prefetch"):
+        for name in ("seed", "first_epoch", "start_step", "prefetch"):
             self._check_count(name, 0)
         for name in ("cycle_length", "parallel_reads", "map_parallelism", "private_threads"):
             self._check_count(name, 1, optional=True)
-        self._check_count("shuffle_buffer", 0, optional=True)
+        for name in ("epoch", "shuffle_buffer"):
+            self._check_count(name, 0, optional=True)
+        if self.epoch is not None and self.first_epoch:
+            raise ConfigError("first_epoch", self.first_epoch, "0, since epoch says which one every iteration gives")
         self._check_choice("dtype", DTYPES)
         self._check_choice("cache", CACHES)
         self._check_choice("cache_of", CACHED)

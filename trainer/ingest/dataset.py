@@ -1,4 +1,4 @@
-"""From a manifest to batches: `load` one epoch, or several as one data set."""
+"""From a manifest to batches: `load` an epoch an iteration, or several as one data set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trainer.ingest import decode, heap, order, verify
+from trainer.ingest import decode, epochs, heap, order, verify
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.plan import Plan, resolve
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _DEFAULTS = IngestConfig()
-# Times the parts of an epoch it is still an int64.
-_MAX_EPOCH = 2**56
 # Batches of serialised records read ahead; more than two of pixels leave the processor's caches.
 _NUM_LARGE_AHEAD, _NUM_SMALL_AHEAD = 2, 4
 
@@ -24,12 +22,21 @@ _NUM_LARGE_AHEAD, _NUM_SMALL_AHEAD = 2, 4
 def load(
     data_dir: str | os.PathLike[str], split: str, config: IngestConfig = _DEFAULTS, *, variant: str | None = None
 ) -> tf.data.Dataset:
-    """Loads one epoch of a split: every example once.
+    """Loads a split, of which every iteration gives one epoch: every example once.
+
+    Iteration k gives the epoch `config.first_epoch + k`, in its own order and with its own windows, so that
+    `fit(dataset, epochs=n)` or a loop of one's own sees n epochs. An iteration counts as soon as it asks for its first
+    batch, also one that ends early; several at once have an epoch each, and `repeat(n)` is n iterations. With
+    `config.epoch` every iteration gives that one epoch. Where epochs don't differ, as in evaluation, nothing counts.
+
+    Keras's `fit` iterates once an epoch, and under a strategy once more before the first. With `steps_per_epoch` give
+    it a data set that doesn't end, `load_epochs(…, None)`; also for a start within an epoch (`start_step`), since `fit`
+    would take the first iteration's length for that of all.
 
     Args:
         data_dir: The data set's folder, local or on an object store (`gs://…`).
         split: The split's name.
-        config: How to read it; `config.epoch` is the one that is loaded.
+        config: How to read it.
         variant: The variant's name; None where there is only one.
 
     Returns:
@@ -56,8 +63,11 @@ def load_epochs(
     Args:
         data_dir: As for `load`.
         split: As for `load`.
-        config: `config.epoch` is the first epoch; `config.start_step` applies to that one only.
-        num_epochs: How many epochs; None for no end.
+        config: `config.epoch` is the first epoch of every iteration. Where it is None the first iteration begins with
+            `config.first_epoch`, and each further one goes on where the one before ended; those that don't end begin
+            2**32 epochs apart. `config.start_step` cuts the first epoch only. So a run that stopped in epoch e after s
+            of its batches goes on with `epoch=e, start_step=s`.
+        num_epochs: How many epochs an iteration gives; None for no end.
         variant: As for `load`.
 
     Returns:
@@ -96,44 +106,44 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     import tensorflow as tf
 
     config = plan.config
-    first, last = config.epoch, _MAX_EPOCH if num_epochs is None else config.epoch + num_epochs
     if plan.cache_path:
         tf.io.gfile.makedirs(os.path.dirname(plan.cache_path))
     make = _repeater(plan) if plan.is_frozen else functools.partial(_batches, plan, order.cache_records(plan))
-    if config.start_step and first < last:
-        # A data set of its own for the epoch that is cut, so that in the others nothing has to be looked at.
-        batches = make(tf.data.Dataset.range(first, first + 1), config.start_step)
-        batches = batches.concatenate(make(tf.data.Dataset.range(first + 1, last), 0))
-    else:
-        batches = make(tf.data.Dataset.range(first * plan.num_parts, last * plan.num_parts), 0)
     if plan.is_distributed:
-        batches = _leave_to_service(plan, batches)
+        batches = _leave_to_service(plan, num_epochs, make)
+    elif plan.is_repeated:
+        batches = epochs.repeat(plan, num_epochs, make)
+    else:
+        batches = epochs.advance(plan, num_epochs, make)
     if config.prefetch:
         batches = batches.prefetch(tf.data.AUTOTUNE if config.autotune else config.prefetch)
     if plan.is_distributed:
         # A worker that is lost takes batches with it, so their number isn't promised.
         return batches.with_options(_options(plan))
     num_batches = tf.data.INFINITE_CARDINALITY
+    if num_epochs is not None and config.start_step and not plan.is_repeated:
+        # The first iteration is shorter than the others.
+        return batches.with_options(_options(plan))
     if num_epochs is not None:
         num_batches = max(0, num_epochs * plan.steps_per_epoch - config.start_step)
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).with_options(_options(plan))
 
 
-def _leave_to_service(plan: Plan, batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Has a tf.data service make the batches, each part of an epoch by the next worker that is free."""
-    import tensorflow as tf
+def _leave_to_service(plan: Plan, num_epochs: int | None, make: epochs.Make) -> tf.data.Dataset:
+    """Has a tf.data service make the batches."""
 
-    experimental = tf.data.experimental.service
-    distribute = experimental.distribute(
-        processing_mode=experimental.ShardingPolicy.DYNAMIC,
-        service=f"grpc://{plan.config.service_address}",
-        # Pixels hardly shrink, and packing them takes as long as decoding.
-        compression=None,
-    )
-    return batches.with_options(_options(plan)).apply(distribute)
+    def make_there(parts: tf.data.Dataset, start_step: int | None) -> tf.data.Dataset:
+        return make(parts, start_step).with_options(_options(plan))
+
+    if not plan.is_repeated:
+        return epochs.advance_service(plan, num_epochs, make_there)
+    batches = epochs.repeat(plan, num_epochs, make_there)
+    return epochs.from_service(plan, epochs.register(plan, batches), batches.element_spec)
 
 
-def _batches(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+def _batches(
+    plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int | None
+) -> tf.data.Dataset:
     """Makes the batches of all `parts`, each from `start_step` on; without a service a part is an epoch.
 
     Only reading and shuffling happen for each epoch apart; parsing and decoding run on from one to the next.
@@ -143,7 +153,7 @@ def _batches(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset,
     config, parse_size = plan.config, plan.parse_size
 
     def read(part: tf.Tensor) -> tf.data.Dataset:
-        records = order.read_epoch(plan, part, cached).skip(start_step * config.batch_size)
+        records = order.read_epoch(plan, part, cached).skip(_start(plan, part, start_step) * config.batch_size)
         return records.batch(parse_size, drop_remainder=config.drop_remainder and parse_size == config.batch_size)
 
     records = parts.flat_map(_plain(read))
@@ -153,14 +163,16 @@ def _batches(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset,
     parsed = _map(plan, records, decode.batch_decoder(plan))
     if parse_size == config.batch_size:
         return parsed
-    full, rest = divmod(plan.num_records - start_step * config.batch_size, config.batch_size)
+    full, rest = divmod(plan.num_records - (start_step or 0) * config.batch_size, config.batch_size)
     if config.drop_remainder or not rest:
         return parsed.rebatch(config.batch_size, drop_remainder=config.drop_remainder)
     # Rebatching knows no epochs, so it is told the sizes of one epoch's batches, which it then repeats.
     return parsed.rebatch([config.batch_size] * full + [rest])
 
 
-def _examples(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
+def _examples(
+    plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int | None
+) -> tf.data.Dataset:
     """Makes the decoded examples of all `parts`, each filled up with padding to whole batches, or cut to them."""
     import tensorflow as tf
 
@@ -175,9 +187,9 @@ def _examples(plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset
             # Of several parts the last one alone isn't whole.
             is_last = tf.cast(part % plan.num_parts == plan.num_parts - 1, tf.int64)
             records = records.concatenate(tf.data.Dataset.from_tensors("").repeat(plan.num_padding * is_last))
-        records = records.skip(start_step * config.batch_size)
-        epochs = tf.data.Dataset.from_tensors(order.epoch_of(plan, part)).repeat()
-        return tf.data.Dataset.zip((epochs, records))
+        records = records.skip(_start(plan, part, start_step) * config.batch_size)
+        epoch = tf.data.Dataset.from_tensors(order.epoch_of(plan, part)).repeat()
+        return tf.data.Dataset.zip((epoch, records))
 
     records = parts.flat_map(_plain(read))
     if config.prefetch:
@@ -199,18 +211,28 @@ def _assemble(plan: Plan, examples: tf.data.Dataset) -> tf.data.Dataset:
     return examples.batch(plan.config.batch_size, drop_remainder=True).map(_plain(strip))
 
 
-def _repeater(plan: Plan) -> Callable[[tf.data.Dataset, int], tf.data.Dataset]:
+def _start(plan: Plan, part: tf.Tensor, start_step: int | None) -> int | tf.Tensor:
+    """Returns the batches to leave out of a part; see `epochs.Make`."""
+    import tensorflow as tf
+
+    if start_step is not None:
+        return start_step
+    is_first = order.epoch_of(plan, part) == plan.first_epoch
+    return tf.cast(is_first, tf.int64) * plan.config.start_step
+
+
+def _repeater(plan: Plan) -> epochs.Make:
     """Caches epoch 0's examples or batches; returns what gives them out for each epoch, from a step on."""
     import tensorflow as tf
 
     config, epoch_0 = plan.config, tf.data.Dataset.range(1)
     if config.cache_of == "batches" or plan.is_batchwise:
         batches = _batches(plan, None, epoch_0, 0).cache(plan.cache_path)
-        return lambda epochs, start_step: epochs.flat_map(_plain(lambda _: batches.skip(start_step)))
+        return lambda parts, step: parts.flat_map(_plain(lambda part: batches.skip(_start(plan, part, step))))
     examples = _examples(plan, None, epoch_0, 0).cache(plan.cache_path)
 
-    def repeat(epochs: tf.data.Dataset, start_step: int) -> tf.data.Dataset:
-        rest = epochs.flat_map(_plain(lambda _: examples.skip(start_step * config.batch_size)))
+    def repeat(parts: tf.data.Dataset, step: int | None) -> tf.data.Dataset:
+        rest = parts.flat_map(_plain(lambda part: examples.skip(_start(plan, part, step) * config.batch_size)))
         return _assemble(plan, rest)
 
     return repeat

@@ -143,6 +143,7 @@ def _examine(command: Command, variant: Variant) -> None:
         batch_size=command.batch_size,
         image_size=size,
         training=command.training,
+        epoch=0,
         map_parallelism=command.threads,
         private_threads=command.threads,
     )

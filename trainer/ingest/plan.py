@@ -130,6 +130,19 @@ class Plan:
         return self.config.cache != "none" and self.config.cache_of != "records"
 
     @property
+    def first_epoch(self) -> int:
+        """The epoch that the first iteration begins with."""
+        return self.config.first_epoch if self.config.epoch is None else self.config.epoch
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether every iteration gives the same: it was asked for, or no epoch differs from another."""
+        if self.config.epoch is not None:
+            return True
+        is_drawn = self.shuffle_files or self.shuffle_buffer > 1 or self.is_windowed
+        return not self.config.start_step and (self.is_frozen or not is_drawn)
+
+    @property
     def has_cached_records(self) -> bool:
         """Whether serialised records are cached."""
         return self.config.cache != "none" and self.config.cache_of == "records"
@@ -170,7 +183,9 @@ class Plan:
     @property
     def parse_size(self) -> int:
         """Records parsed at once where whole batches are: one or more batches."""
-        is_one = self.has_large_records or self.is_distributed
+        # Batches are cut out of larger parts by their sizes in an epoch, which are to be the same in each.
+        is_cut_once = self.config.start_step > 0 and not self.is_repeated
+        is_one = self.has_large_records or self.is_distributed or is_cut_once
         num_batches = 1 if is_one else max(1, _PARSED_AT_ONCE // self.config.batch_size)
         return num_batches * self.config.batch_size
 

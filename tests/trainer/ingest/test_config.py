@@ -11,7 +11,8 @@ from trainer.ingest import PRESETS, IngestConfig, preset
 def test_the_defaults_are_those_that_the_design_names() -> None:
     config = IngestConfig()
     assert (config.batch_size, config.size, config.training, config.random_crop) == (64, None, False, True)
-    assert (config.seed, config.epoch, config.shard, config.start_step) == (0, 0, (0, 1), 0)
+    assert (config.seed, config.epoch, config.first_epoch) == (0, None, 0)
+    assert (config.shard, config.start_step) == ((0, 1), 0)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ def test_the_defaults_are_those_that_the_design_names() -> None:
         ("batch_size", True),
         ("seed", -1),
         ("epoch", -1),
+        ("first_epoch", None),
         ("start_step", None),
         ("image_size", 0),
         ("image_size", (224,)),
@@ -57,6 +59,11 @@ def test_a_value_that_makes_no_sense_is_refused_with_its_field(field: str, value
     assert caught.value.got == value
 
 
+def test_an_epoch_for_all_iterations_leaves_none_to_begin_with() -> None:
+    with pytest.raises(ConfigError, match="first_epoch: got 2, expected 0, since epoch says which one every iteration"):
+        IngestConfig(epoch=1, first_epoch=2)
+
+
 def test_a_file_cache_needs_a_folder() -> None:
     with pytest.raises(ConfigError, match="cache_dir: got None, expected a folder"):
         IngestConfig(cache="file")
@@ -83,7 +90,7 @@ def test_every_preset_is_a_row_that_tensorflow_leaves_alone() -> None:
         assert (config.rewrite, config.autotune, config.whole_batches) == (False, False, False), name
     assert (preset("plain").map_parallelism, preset("plain").parallel_reads, preset("plain").prefetch) == (1, 1, 0)
     assert preset("batch_16").batch_size == 16
-    assert preset("plain", image_size=448, epoch=2).replace(epoch=0) == preset("plain", image_size=448)
+    assert preset("plain", image_size=448, epoch=2).replace(epoch=None) == preset("plain", image_size=448)
 
 
 def test_a_preset_that_does_not_exist_is_refused() -> None:

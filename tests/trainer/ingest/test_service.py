@@ -93,6 +93,18 @@ def test_windows_are_those_that_are_drawn_without_a_service(tiny: Path, address:
         np.testing.assert_array_equal(image, images[1][label])
 
 
+def test_each_iteration_is_the_next_epoch_there_too(tiny: Path, address: str) -> None:
+    config = IngestConfig(batch_size=4, image_size=16, training=True, distribute="service", service_address=address)
+    pinned = [
+        contents(collect(ingest.load(tiny, "train", config.replace(epoch=number), variant="jpeg"))) for number in (0, 1)
+    ]
+    dataset = ingest.load(tiny, "train", config, variant="jpeg")
+    assert [contents(collect(dataset)) for _ in range(2)] == pinned
+    assert pinned[0] != pinned[1]
+    again = ingest.load(tiny, "train", config.replace(epoch=1), variant="jpeg")
+    assert [contents(collect(again)) for _ in range(2)] == [pinned[1]] * 2
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

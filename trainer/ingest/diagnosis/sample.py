@@ -85,7 +85,7 @@ def read_records(plan: Plan, num_epochs: int = 1) -> tf.data.Dataset:
     def read(epoch: tf.Tensor) -> tf.data.Dataset:
         return order.read_epoch(bare, epoch, None)
 
-    first = plan.config.epoch
+    first = plan.first_epoch
     epochs = tf.data.Dataset.range(first, first + num_epochs)
     return with_options(plan, epochs.flat_map(tf.autograph.experimental.do_not_convert(read)))
 

@@ -172,7 +172,7 @@ def counted(dataset: tf.data.Dataset) -> Step:
 def _draw_window(plan: Plan, parsed: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
     import tensorflow as tf
 
-    seed = order.record_seed(plan, "window", tf.constant(plan.config.epoch, tf.int64), parsed["key"])
+    seed = order.record_seed(plan, "window", tf.constant(plan.first_epoch, tf.int64), parsed["key"])
     return windows.draw_window(parsed["shape"], seed, plan.config.crop_area, plan.config.crop_ratio)
 
 
