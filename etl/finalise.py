@@ -5,8 +5,11 @@ Until then everything lies under `.building-<run id>/`, where nobody takes it fo
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import platform
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,10 +20,11 @@ from importlib import metadata
 from typing import Any
 
 import etl
-from etl import card, croissant, index, storage, tfds_info, variants
+from etl import card, croissant, index, locks, publishing, storage, tfds_info, variants
 from etl import manifest as manifests
 from etl.config import EtlConfig
 from etl.errors import REASONS, DatasetError
+from etl.failures import essence, note
 from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
@@ -32,6 +36,12 @@ BUILDING_PREFIX = ".building-"
 
 # Beside the shards of a variant, for other readers.
 _BESIDE_SHARDS = (index.FILE_NAME, *tfds_info.FILE_NAMES)
+# Beside the manifest.
+_BESIDE_MANIFEST = (croissant.FILE_NAME, manifests.REJECTED_NAME)
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.tfrecord(?:\.gz)?")
+# In the run's own folder: what is to be put in place, and what made room for it.
+_NEW = "new"
+_REPLACED = "replaced"
 
 _PACKAGES = ("tensorflow", "pillow", "numpy", "apache-beam")
 
@@ -52,6 +62,7 @@ class PlanFacts:
         rejected_path: Those, one a line.
         duplicates: As in the manifest.
         num_shards: How many results there must be.
+        replaces: `content_digest` of the manifest that was there when the run began: it replaces that data set alone.
     """
 
     run_id: str
@@ -65,6 +76,7 @@ class PlanFacts:
     rejected_path: str
     duplicates: Mapping[str, int]
     num_shards: int
+    replaces: str
 
     def building_dir(self, output: str) -> str:
         """Returns the run's own folder."""
@@ -107,7 +119,8 @@ def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult])
         The manifest that was written.
 
     Raises:
-        DatasetError: too many inputs were rejected, or the results don't add up.
+        DatasetError: too many inputs were rejected, the results don't add up, or a shard is gone.
+        OvertakenError: another run has written a data set there since this one began.
     """
     committed = {(result.unit.variant, result.unit.split, result.unit.index): result for result in results}
     if len(committed) != facts.num_shards:
@@ -231,62 +244,144 @@ def _statistics(split: str, results: list[UnitResult]) -> Statistics | None:
 
 def _publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: list[UnitResult]) -> None:
     """Puts everything in its place; at every moment the folder holds a complete data set or no manifest."""
+    own_dir = facts.building_dir(config.output)
     path = manifests.join(config.output, manifests.FILE_NAME)
-    if storage.exists(path):
-        old = manifests.from_json(storage.read_text(path), path)
-        if old.run.get("id") == facts.run_id:
-            # An earlier attempt at this very step came to its end, or nearly.
-            _clean(config.output)
-            return
-        storage.delete(path)
-        storage.delete(manifests.join(config.output, croissant.FILE_NAME))
-        for name in old.variants:
-            _sweep(config.output, name, keep=set())
-    indexes = {}
+    lock_path = manifests.join(config.output, publishing.LOCK_NAME)
+    with locks.hold(lock_path, "--output", config.output, wait_seconds=math.inf) as lock:
+        recover(config.output)
+        old = read_manifest(config.output)
+        # Else an earlier attempt at this very step came to its end, or nearly.
+        if not _is_made_by(old, facts.run_id):
+            if content_digest(old) != facts.replaces:
+                raise publishing.OvertakenError(
+                    f"{path}: another run has written a data set there since this one began, and it stays; "
+                    "the same command with --resume --overwrite replaces it"
+                )
+            placed = _prepare(config, facts, manifest, results)
+            replaced = _replaced(config, facts, manifest, old)
+            new_mark = f"{own_dir}/{_NEW}/{manifests.FILE_NAME}"
+            storage.write_atomically(new_mark, manifests.to_json(manifest).encode())
+            publishing.exchange(publishing.Exchange(own_dir, path, new_mark, replaced, placed), lock.check)
+            _delete_empty(config.output, {place.rpartition("/")[0] for place, _ in replaced}, manifest)
+    _draw_card(config.output, manifest)
+    storage.delete_tree(own_dir)
+
+
+def _prepare(
+    config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: list[UnitResult]
+) -> list[tuple[str, str]]:
+    """Writes all that belongs to the data set into the run's own folder, and checks that its shards are there.
+
+    Returns:
+        Each file, and its place in the data set.
+
+    Raises:
+        DatasetError: a shard is gone.
+    """
+    own_dir = facts.building_dir(config.output)
+    new_dir = f"{own_dir}/{_NEW}"
+    found = {file.path for file in storage.scan(own_dir)}
+    placed, indexes = [], {}
     for name, variant in manifest.variants.items():
         targets: dict[str, UnitResult] = {}
         for split in facts.splits:
             shards = variant.splits[split].shards
             targets |= zip((shard.name for shard in shards), _shards_of(results, name, split), strict=True)
-        # A finalise step that was killed can have left shards that are no part of this run.
-        _sweep(config.output, name, keep=set(targets))
-        moves = [(result.shard_path, manifests.join(config.output, name, shard)) for shard, result in targets.items()]
-        try:
-            storage.move_all(moves)
-        except FileNotFoundError as error:
-            raise DatasetError(f"{error}: the shard is gone; was the folder cleaned while the run went on?") from None
+        gone = next((result.shard_path for result in targets.values() if result.shard_path not in found), None)
+        if gone is not None:
+            raise DatasetError(f"{gone}: the shard is gone; was the folder cleaned while the run went on?")
+        placed += [(result.shard_path, manifests.join(config.output, name, shard)) for shard, result in targets.items()]
         lists = [result.list_path for result in targets.values()]
-        write = partial(index.write_index, config.output, variant, lists, facts.building_dir(config.output))
+        write = partial(index.write_index, new_dir, variant, lists, own_dir)
         indexes[name] = storage.again_if_lost(write)
-        tfds_info.write_info(config.output, manifest, variant)
-    croissant.write_croissant(config.output, manifest, indexes)
+        tfds_info.write_info(new_dir, manifest, variant)
+        placed += [(f"{new_dir}/{name}/{each}", manifests.join(config.output, name, each)) for each in _BESIDE_SHARDS]
+    croissant.write_croissant(new_dir, manifest, indexes)
     first = config.variants[0]
     rejected = [facts.rejected_path]
     rejected += [path for result in results if result.unit.variant == first for path in result.rejected_paths]
     lines = b"".join(ordered_map(storage.read_bytes, rejected, NUM_READERS))
-    storage.write_atomically(manifests.join(config.output, manifests.REJECTED_NAME), lines)
-    card.write_card(config.output, manifest)
-    storage.write_atomically(path, manifests.to_json(manifest).encode())
-    _clean(config.output)
+    storage.write_atomically(f"{new_dir}/{manifests.REJECTED_NAME}", lines)
+    placed += [(f"{new_dir}/{each}", manifests.join(config.output, each)) for each in _BESIDE_MANIFEST]
+    there = {file.path for file in storage.scan(new_dir)} | found
+    return [(source, place) for source, place in placed if source in there]
 
 
-def _clean(output: str) -> None:
-    """Deletes the run's own folder, and those of runs that were killed."""
+def _replaced(config: EtlConfig, facts: PlanFacts, manifest: Manifest, old: bytes | None) -> list[tuple[str, str]]:
+    """Lists what there is of an earlier data set, and of none: nothing else in the folder is touched.
+
+    Returns:
+        Each file, and the place in the run's own folder to which it is moved.
+    """
+    variants_of, splits = set(manifest.variants), set(facts.splits)
+    try:
+        earlier = manifests.from_json(old.decode("utf-8", "replace"), config.output) if old is not None else None
+    except DatasetError:
+        earlier = None
+    for name, variant in (earlier.variants if earlier else {}).items():
+        variants_of.add(name)
+        splits |= set(variant.splits)
+    paths = [
+        manifests.join(config.output, each)
+        for each in (*_BESIDE_MANIFEST, card.FILE_NAME)
+        if storage.exists(manifests.join(config.output, each))
+    ]
+    for name in sorted(variants_of):
+        for path in storage.list_files(manifests.join(config.output, name)):
+            file_name = path.rpartition("/")[2]
+            shard = _SHARD.fullmatch(file_name)
+            # A shard of no manifest is one that a run left that was killed; readers that go by names would read it.
+            if file_name in _BESIDE_SHARDS or (shard is not None and shard[1] in splits):
+                paths.append(path)
+    own_dir = facts.building_dir(config.output)
+    return [(path, f"{own_dir}/{_REPLACED}/{number:06d}") for number, path in enumerate(paths)]
+
+
+def _delete_empty(output: str, folders: Iterable[str], manifest: Manifest) -> None:
+    """Deletes the folders of variants that this data set no longer has, where nothing else is in them."""
+    kept = {output, *(manifests.join(output, name) for name in manifest.variants)}
+    for folder in sorted(set(folders) - kept):
+        if next(storage.list_files(folder), None) is None:
+            storage.delete_tree(folder)
+
+
+def _draw_card(output: str, manifest: Manifest) -> None:
+    """Draws the data set's page; the data set is complete without it."""
+    try:
+        card.write_card(output, manifest)
+    # Whatever it is, it must not cost the data set.
+    except Exception as error:
+        note(f"warning: {output}: {card.FILE_NAME} could not be made: {essence(str(error) or type(error).__name__)}")
+        note(f"the data set is complete; python -m etl.card {output} tries again")
+
+
+def read_manifest(output: str) -> bytes | None:
+    """Reads the manifest of the data set in an output; None where there is none."""
+    try:
+        return storage.read_bytes(manifests.join(output, manifests.FILE_NAME))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def content_digest(manifest: bytes | None) -> str:
+    """Returns the SHA-256 of a manifest's file; "" of none."""
+    return hashlib.sha256(manifest).hexdigest() if manifest is not None else ""
+
+
+def _is_made_by(manifest: bytes | None, run_id: str) -> bool:
+    try:
+        return manifest is not None and bool(json.loads(manifest)["run"]["id"] == run_id)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def recover(output: str) -> None:
+    """Takes back what a run that was killed while it published has left half-done; the caller holds the lock for it."""
     for folder in unfinished_runs(output):
-        storage.delete_tree(folder)
+        publishing.undo(folder)
 
 
 def unfinished_runs(output: str) -> list[str]:
     """Returns the folders of runs into this output that are going on or were killed."""
     names = storage.list_folders(output)
     return [f"{output}/{name}" for name in names if name.startswith(BUILDING_PREFIX)]
-
-
-def _sweep(output: str, variant: str, keep: set[str]) -> None:
-    """Deletes a variant's shards other than those to keep, and what describes them."""
-    stray = []
-    for path in storage.list_files(manifests.join(output, variant)):
-        name = path.rpartition("/")[2]
-        if (".tfrecord" in name and name not in keep) or name in _BESIDE_SHARDS:
-            stray.append(path)
-    storage.delete_all(stray)

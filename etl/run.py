@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
-from etl import failures, manifest, progress, storage, workers
+from etl import failures, locks, manifest, progress, publishing, storage, workers
 from etl.cli import load_tensorflow
 from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
 from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
-from etl.finalise import BUILDING_PREFIX, PlanFacts, building_dir, check_rejected
+from etl.finalise import (
+    BUILDING_PREFIX,
+    PlanFacts,
+    building_dir,
+    check_rejected,
+    content_digest,
+    read_manifest,
+    recover,
+    unfinished_runs,
+)
 from etl.lines import encode_rejections
 from etl.mobilenet import IMAGENET
 from etl.options import Command, parse
@@ -61,7 +71,7 @@ def _show(command: Command) -> int:
         if launch is not None:
             run_id = _new_run_id()
             units = [unit for unit, _ in plan.units(_plan_dir(config, run_id))]
-            launch.show(_facts(command, plan, units, run_id, "", started), units)
+            launch.show(_facts(command, plan, units, run_id, started), units)
     return EXIT_OK
 
 
@@ -70,8 +80,28 @@ def _write(command: Command) -> int:
     config, started = command.config, time.time()
     # All that is wrong with the options shows before anything is listed.
     run = _launch(command) or Here(command)
-    _check_output(config)
     storage.check_writable(config.output)
+    with _holding(config):
+        replaces = _check_output(config)
+        return _write_held(command, run, replaces, started)
+
+
+@contextmanager
+def _holding(config: EtlConfig) -> Iterator[None]:
+    """Holds the output, and takes back what a run left that was killed while it published."""
+    wait_seconds = math.inf if config.resume else 0.0
+    path = manifest.join(config.output, locks.LOCK_NAME)
+    with locks.hold(path, "--output", config.output, wait_seconds=wait_seconds):
+        if unfinished_runs(config.output):
+            path = manifest.join(config.output, publishing.LOCK_NAME)
+            with locks.hold(path, "--output", config.output, wait_seconds=math.inf):
+                recover(config.output)
+        yield
+
+
+def _write_held(command: Command, run: Launch | Here, replaces: str, started: float) -> int:
+    """Writes the data set into an output that this run holds; `replaces` tells which one is there now."""
+    config = command.config
     loads_weights = isinstance(run, Here) and "embedding" in config.variants
     if command.runner in IN_PROCESS or loads_weights:
         load_tensorflow()
@@ -83,8 +113,11 @@ def _write(command: Command) -> int:
             print(f"{config.output}: complete already, nothing to resume", file=sys.stderr)
             _summarise(config)
             return EXIT_OK
-        facts, units = _prepare(command, plan, job, started)
+        facts, units = _prepare(command, plan, job, replaces, started)
     if _run(run, config, facts, units):
+        # Of runs that were killed: they can't publish any more.
+        for folder in unfinished_runs(config.output):
+            publishing.discard(folder)
         _summarise(config)
     return EXIT_OK
 
@@ -98,17 +131,21 @@ def _summarise(config: EtlConfig) -> None:
     print_summary(config, manifest.load(config.output, storage.read_text))
 
 
-def _check_output(config: EtlConfig) -> None:
+def _check_output(config: EtlConfig) -> str:
     """Checks that the run would replace no data set unless it may.
+
+    Returns:
+        The digest of the manifest that is there, see `etl.finalise.content_digest`.
 
     Raises:
         ConfigError: the output is a file, or holds a data set.
     """
     if storage.is_local(config.output) and os.path.isfile(config.output):
         raise ConfigError("--output", config.output, "a folder, and this is a file")
-    may_exist = config.overwrite or config.resume
-    if not may_exist and storage.exists(manifest.join(config.output, manifest.FILE_NAME)):
+    old = read_manifest(config.output)
+    if old is not None and not (config.overwrite or config.resume):
         raise _taken(config)
+    return content_digest(old)
 
 
 def _taken(config: EtlConfig) -> ConfigError:
@@ -160,7 +197,9 @@ def _plan_dir(config: EtlConfig, run_id: str) -> str:
     return f"{building_dir(config.output, run_id)}/plan"
 
 
-def _facts(command: Command, plan: Plan, units: Sequence[Unit], run_id: str, job: str, started: float) -> PlanFacts:
+def _facts(
+    command: Command, plan: Plan, units: Sequence[Unit], run_id: str, started: float, job: str = "", replaces: str = ""
+) -> PlanFacts:
     return PlanFacts(
         run_id=run_id,
         job=job,
@@ -173,10 +212,11 @@ def _facts(command: Command, plan: Plan, units: Sequence[Unit], run_id: str, job
         rejected_path=f"{building_dir(command.config.output, run_id)}/rejected.jsonl",
         duplicates=plan.duplicates(),
         num_shards=len({unit.shard for unit in units}),
+        replaces=replaces,
     )
 
 
-def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[PlanFacts, list[Unit]]:
+def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: float) -> tuple[PlanFacts, list[Unit]]:
     """Writes down what the workers need, in the run's own folder."""
     config = command.config
     earlier = find(config, job)
@@ -186,7 +226,7 @@ def _prepare(command: Command, plan: Plan, job: str, started: float) -> tuple[Pl
     for unit, content in plan.units(_plan_dir(config, run_id)):
         storage.write_atomically(unit.plan_path, content)
         units.append(unit)
-    facts = _facts(command, plan, units, run_id, job, started)
+    facts = _facts(command, plan, units, run_id, started, job, replaces)
     storage.write_atomically(f"{own_dir}/{JOB_NAME}", job.encode())
     if earlier:
         done = keep_done(units, earlier)
@@ -216,7 +256,7 @@ def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Un
             return run.run(facts, units)
     except DatasetError:
         # There is nothing in it that another run could use.
-        storage.delete_tree(own_dir)
+        publishing.discard(own_dir)
         raise
 
 

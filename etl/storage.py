@@ -99,6 +99,24 @@ def write_atomically(path: str, data: bytes) -> None:
     _store(path).write_atomically(path, data)
 
 
+def write_new(path: str, data: bytes) -> None:
+    """Writes a file as `write_atomically` does, where there is none.
+
+    Args:
+        path: Of the file.
+        data: Its bytes, which no other writer writes.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    _store(path).write_new(path, data)
+
+
+def delete_same(path: str, data: bytes) -> bool:
+    """Deletes a file if it still holds what it is expected to; returns whether there is none now."""
+    return bool(_store(path).delete_same(path, data))
+
+
 def again_if_lost(function: Callable[[], _Result]) -> _Result:
     """Calls a function that writes files from the beginning, and again where the store forgot one half-way."""
     for _ in range(_NUM_ATTEMPTS - 1):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from etl.errors import ConfigError, StorageError
 from etl.parallel import ordered_map
-from etl.stores.gcs_client import DELETE, LIST, MOVE, READ, client, retry, telling
+from etl.stores import gcs_versions
+from etl.stores.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, telling
 from etl.stores.stored import StoredFile
 from etl.stores.upload import Upload, upload_bytes
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-_PATH = re.compile(r"gs://([^/]+)(?:/(.*))?", re.DOTALL)
 # As many as the service puts on a page, and all that is looked at: an object's full metadata is ten times as long.
 _PAGE_SIZE = 1_000
 _FIELDS = "items(name,size,md5Hash,contentEncoding),prefixes,nextPageToken"
@@ -36,7 +36,7 @@ _READ_BYTES = 8 << 20
 def exists(path: str) -> bool:
     """Tells whether there is an object of that path."""
     with telling(path, READ):
-        return bool(_blob(path).exists(retry=retry()))
+        return bool(blob_of(path).exists(retry=retry()))
 
 
 def is_folder(path: str) -> bool:
@@ -64,17 +64,35 @@ def open_stream(path: str) -> BinaryIO:
 def read_bytes(path: str) -> bytes:
     """Reads a whole object in one request; raises `FileNotFoundError`."""
     with telling(path, READ):
-        return bytes(_blob(path).download_as_bytes(retry=retry()))
+        return bytes(blob_of(path).download_as_bytes(retry=retry()))
 
 
 def create(path: str) -> BinaryIO:
     """Opens a new object for writing; it appears when it is closed."""
-    return cast(BinaryIO, Upload(_blob(path), path))
+    return cast(BinaryIO, Upload(blob_of(path), path))
 
 
 def write_atomically(path: str, data: bytes) -> None:
     """Writes an object."""
-    upload_bytes(_blob(path), path, data)
+    upload_bytes(blob_of(path), path, data)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Writes an object where there is none.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    if gcs_versions.write(path, data, 0) is None:
+        raise FileExistsError(path)
+
+
+def delete_same(path: str, data: bytes) -> bool:
+    """Deletes an object if it holds these bytes; returns whether there is none now."""
+    found = gcs_versions.read(path)
+    if found is None:
+        return True
+    return found[0] == data and gcs_versions.delete(path, found[1])
 
 
 def move_all(pairs: Iterable[tuple[str, str]]) -> None:
@@ -119,7 +137,7 @@ def list_matches(pattern: str) -> Iterator[StoredFile]:
     """Lists the objects that match a pattern by name; `*` stops at slashes, `**` doesn't."""
     from apache_beam.io.filesystem import FileSystem
 
-    bucket, name = _split(pattern)
+    bucket, name = split(pattern)
     fixed = re.split(r"[*?[]", name, maxsplit=1)[0]
     matches = re.compile(FileSystem.translate_pattern(pattern)).match
     return (file for file in _list(pattern, bucket, prefix=fixed) if matches(file.path))
@@ -154,28 +172,15 @@ def check_writable(folder: str) -> None:
     _delete(path)
 
 
-def _split(path: str) -> tuple[str, str]:
-    found = _PATH.fullmatch(path)
-    if found is None:
-        raise ConfigError("path", path, "gs://bucket/name")
-    return found[1], found[2] or ""
-
-
 def _folder(path: str) -> tuple[str, str]:
     """Returns a folder's bucket and the prefix of what lies in it."""
-    bucket, name = _split(path)
+    bucket, name = split(path)
     name = name.rstrip("/")
     return bucket, f"{name}/" if name else ""
 
 
-def _blob(path: str) -> Blob:
-    bucket, name = _split(path)
-    with telling(path, READ):
-        return client().bucket(bucket).blob(name)
-
-
 def _found(path: str) -> Blob:
-    blob = _blob(path)
+    blob = blob_of(path)
     with telling(path, READ):
         blob.reload(retry=retry())
     return blob
@@ -199,8 +204,8 @@ def _stored(bucket: str, blob: Blob) -> StoredFile:
 
 def _look_up_chunk(paths: Sequence[str]) -> list[StoredFile | None]:
     found: dict[str, StoredFile] = {}
-    for bucket, group in itertools.groupby(paths, key=lambda path: _split(path)[0]):
-        names = [_split(path)[1] for path in group]
+    for bucket, group in itertools.groupby(paths, key=lambda path: split(path)[0]):
+        names = [split(path)[1] for path in group]
         place = 0
         while place < len(names):
             # From the first name that is still to be found, one page; then from the first name behind that page.
@@ -238,13 +243,13 @@ def _look_up_one_by_one(paths: Sequence[str], refused: ConfigError) -> list[Stor
 
 def _stat(path: str) -> StoredFile | None:
     try:
-        return _stored(_split(path)[0], _found(path))
+        return _stored(split(path)[0], _found(path))
     except FileNotFoundError:
         return None
 
 
 def _move(source: str, target: str) -> None:
-    original, copy = _blob(source), _blob(target)
+    original, copy = blob_of(source), blob_of(target)
     token = None
     try:
         with telling(target, MOVE):
@@ -263,7 +268,7 @@ def _move(source: str, target: str) -> None:
 def _delete(path: str) -> None:
     try:
         with telling(path, DELETE):
-            _blob(path).delete(retry=retry())
+            blob_of(path).delete(retry=retry())
     except FileNotFoundError:
         # So much the better; or an earlier try did it, whose answer was lost.
         return

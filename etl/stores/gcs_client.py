@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostEr
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
-    from google.cloud.storage import Client
+    from google.cloud.storage import Blob, Client
 
 SECONDS_VARIABLE = "PETALSTREAM_STORAGE_SECONDS"
 _DEFAULT_SECONDS = 120.0
@@ -27,6 +28,7 @@ _LONGEST_DELAY_SECONDS = 20.0
 # Of a client's 10, all but a few threads would open a new one for every request.
 _NUM_CONNECTIONS = 64
 _MAX_MESSAGE = 200
+_PATH = re.compile(r"gs://([^/]+)(?:/(.*))?", re.DOTALL)
 # Without a project, which only matters to those who make buckets.
 _NO_PROJECT = "petalstream"
 
@@ -82,6 +84,25 @@ def _make_client(process: int, emulator: str) -> Client:
     return made
 
 
+def split(path: str) -> tuple[str, str]:
+    """Returns the bucket and the name of an object.
+
+    Raises:
+        ConfigError: it is no path of an object store.
+    """
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise ConfigError("path", path, "gs://bucket/name")
+    return found[1], found[2] or ""
+
+
+def blob_of(path: str, generation: int | None = None) -> Blob:
+    """Returns the client's object of a path, of one generation if that is given; nothing is asked."""
+    bucket, name = split(path)
+    with telling(path, READ):
+        return client().bucket(bucket).blob(name, generation=generation)
+
+
 def retry_seconds() -> float:
     """Returns for how long a request is tried again.
 
@@ -98,12 +119,16 @@ def retry_seconds() -> float:
     return seconds
 
 
-def retry() -> Retry:
-    """Returns how requests are tried again: on cut connections and 408, 429, 500, 502, 503, 504, later and later."""
+def retry(seconds: float | None = None) -> Retry:
+    """Returns how requests are tried again: on cut connections and 408, 429, 500, 502, 503, 504, later and later.
+
+    Args:
+        seconds: For how long; None for `retry_seconds`.
+    """
     from google.cloud.storage.retry import DEFAULT_RETRY
 
     policy: Retry = DEFAULT_RETRY.with_delay(_FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS, 2.0)
-    return policy.with_timeout(retry_seconds())
+    return policy.with_timeout(retry_seconds() if seconds is None else seconds)
 
 
 @contextmanager

@@ -57,6 +57,28 @@ def write_atomically(path: str, data: bytes) -> None:
     os.replace(partial, path)
 
 
+def write_new(path: str, data: bytes) -> None:
+    """Writes a file where there is none; whoever writes there holds a lock, so nobody else does so meanwhile.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(path)
+    write_atomically(path, data)
+
+
+def delete_same(path: str, data: bytes) -> bool:
+    """Deletes a file if it holds these bytes; returns whether there is none now."""
+    try:
+        if read_bytes(path) != data:
+            return False
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    return True
+
+
 def move_all(pairs: Iterable[tuple[str, str]]) -> None:
     """Renames files, over what is there; one that was moved already stays.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -94,6 +95,8 @@ class Bridge:
             case "download":
                 return self._download(request)
             case "delete":
+                if not self._has_generation(request):
+                    return error_answer(412, "At least one of the pre-conditions you specified did not hold.")
                 answer = self._forward(request)
                 # The emulator says 200 and `null`.
                 return Answer(204) if answer.status == 200 else answer
@@ -103,6 +106,14 @@ class Bridge:
     def _forward(self, request: Request) -> Answer:
         response = self._emulator.send(request.method, request.target, end_to_end(request), [request.body])
         return read_answer(response, request.base_url)
+
+    def _has_generation(self, request: Request) -> bool:
+        """Whether an object has the generation that a deletion asks for, at which the emulator doesn't look."""
+        expected = request.query.get("ifGenerationMatch")
+        if expected is None:
+            return True
+        found = read_answer(self._emulator.send("GET", request.path, {}), request.base_url)
+        return found.status != 200 or json.loads(found.body)["generation"] == expected
 
     def _download(self, request: Request) -> Answer:
         """Streams an object, whichever of the three addresses of its bytes was asked for."""

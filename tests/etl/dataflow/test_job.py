@@ -44,6 +44,7 @@ def make_job(num_units: int, *more: str, units: list[Unit] | None = None) -> job
         rejected_path=f"{OUTPUT}/.building-0123456789ab/rejected.jsonl",
         duplicates={},
         num_shards=num_units,
+        replaces="",
     )
     options = make_options([*CLOUD, "--sdk_container_image", IMAGE, *more], "DataflowRunner")
     job.set_dry(options)

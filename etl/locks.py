@@ -1,0 +1,173 @@
+"""Holds an output for one run, so that no two runs write to it at once.
+
+On a disk the operating system frees the lock when its process ends. On an object store the lock is a lease: an object
+that its holder renews, and that another run takes over when the holder no longer does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from etl.errors import ConfigError, PetalstreamError
+
+# In the folder that a run writes to.
+LOCK_NAME = ".lock"
+LEASE_VARIABLE = "PETALSTREAM_LEASE_SECONDS"
+_DEFAULT_LEASE_SECONDS = 60.0
+# Between two looks at a lock that another run holds: on an object store each look is two requests.
+_LOOK_SECONDS = 0.2
+_REMOTE_LOOK_SECONDS = 2.0
+
+
+class LostLockError(PetalstreamError):
+    """Another run has taken over what this one held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that holds a lock.
+
+    Attributes:
+        host: The name of its machine; "" where the lock doesn't say.
+        pid: Its process there.
+        started: When it took the lock, in ISO 8601.
+        seconds: How long its lease lasts without a renewal.
+        token: Tells two holders apart.
+    """
+
+    host: str = ""
+    pid: int = 0
+    started: str = ""
+    seconds: float = _DEFAULT_LEASE_SECONDS
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def here(cls) -> Holder:
+        """Describes this process.
+
+        Raises:
+            ConfigError: `PETALSTREAM_LEASE_SECONDS` is no number of seconds above 0.
+        """
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return cls(socket.gethostname(), os.getpid(), now, lease_seconds())
+
+    @classmethod
+    def from_json(cls, content: object) -> Holder:
+        """Reads what `to_json` returns; whatever else it is given makes a holder that nothing is known of."""
+        known = content if isinstance(content, dict) else {}
+        defaults = asdict(cls())
+        kept = {name: known[name] for name, value in defaults.items() if isinstance(known.get(name), type(value))}
+        return cls(**kept)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as JSON's types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.started}" if self.host else "an unknown process"
+
+
+class Lock(Protocol):
+    """A lock of one kind of storage."""
+
+    # Whether a lock that is held is known to be held by a run that is alive.
+    is_certain: bool
+
+    def acquire(self) -> Holder | None:
+        """Takes the lock if it is free; returns None then, else its holder.
+
+        Raises:
+            OSError, PetalstreamError: it can't be written.
+        """
+
+    def check(self) -> None:
+        """Checks that the lock is still this run's.
+
+        Raises:
+            LostLockError: another run has taken it over.
+        """
+
+    def release(self) -> None:
+        """Frees the lock."""
+
+    def fileno(self) -> int:
+        """Returns the file descriptor that holds the lock on a disk; -1 where there is none."""
+
+
+@contextmanager
+def hold(path: str, option: str, got: str, *, wait_seconds: float = 0.0) -> Iterator[Lock]:
+    """Holds a lock while the block runs.
+
+    Args:
+        path: The lock's file or object.
+        option: The option that names the output.
+        got: Its value, for messages.
+        wait_seconds: How long to wait for a run that holds it and is alive; `math.inf` for as long as it takes. A lease
+            that nobody renews is always waited for, since its run may be dead.
+
+    Yields:
+        The lock, which `check` tells to be held.
+
+    Raises:
+        ConfigError: another run holds it, or it can't be written.
+    """
+    lock = _make(path)
+    try:
+        _acquire(lock, path, option, got, wait_seconds)
+    except OSError as error:
+        raise ConfigError(option, got, "a folder that can be written", error.strerror or "") from error
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def lease_seconds() -> float:
+    """Returns for how long a lease lasts that its holder does not renew.
+
+    Raises:
+        ConfigError: the variable that says so holds no number of seconds above 0.
+    """
+    text = os.environ.get(LEASE_VARIABLE, "")
+    try:
+        seconds = float(text) if text else _DEFAULT_LEASE_SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError(LEASE_VARIABLE, text, "a number of seconds above 0")
+    return seconds
+
+
+def _make(path: str) -> Lock:
+    if "://" in path:
+        from etl.stores.gcs_lease import Lease
+
+        return Lease(path)
+    from etl.stores.disk_lock import DiskLock
+
+    return DiskLock(path)
+
+
+def _acquire(lock: Lock, path: str, option: str, got: str, wait_seconds: float) -> None:
+    seconds = _REMOTE_LOOK_SECONDS if "://" in path else _LOOK_SECONDS
+    deadline = time.monotonic() + wait_seconds
+    is_told = False
+    while (holder := lock.acquire()) is not None:
+        if lock.is_certain and time.monotonic() >= deadline:
+            hint = "wait until it ends, or choose another output"
+            raise ConfigError(option, got, f"an output that no other run is writing to; {holder} is", hint)
+        if not is_told:
+            why = "" if lock.is_certain else f", or to go {holder.seconds:g} s without a sign of life"
+            print(f"{got}: {holder} is writing there; waiting for it to end{why}", file=sys.stderr, flush=True)
+            is_told = True
+        time.sleep(min(seconds, holder.seconds / 10))
