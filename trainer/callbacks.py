@@ -43,7 +43,8 @@ class BestWeights:
 
         Args:
             epoch: Counted from 1.
-            metrics: `loss` and `accuracy`, and with a validation split `val_loss` and `val_accuracy`.
+            metrics: `loss` and `accuracy`, and with a validation split `val_loss` and `val_accuracy`; all of
+                the data alone. And `penalty`, where there is one on weights.
             weights: The model's, as arrays.
 
         Returns:
@@ -52,7 +53,7 @@ class BestWeights:
         Raises:
             DivergedError: a loss is infinite or no number.
         """
-        for name in ("loss", "val_loss"):
+        for name in ("loss", "val_loss", "penalty"):
             if not math.isfinite(metrics.get(name, 0.0)):
                 raise DivergedError(
                     f"the training diverged: {name} is {metrics[name]} after epoch {epoch}; a smaller --lrate may help"
@@ -185,6 +186,8 @@ def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_
         is_best: Whether it is the best so far.
     """
     parts = [_show(metrics, "")]
+    if "penalty" in metrics:
+        parts.append(f"penalty {metrics['penalty']:.4f}")
     if "val_loss" in metrics:
         parts.append(f"validation {_show(metrics, 'val_')}")
     parts.append(f"{metrics['images_per_second']:,.0f} images/s, {metrics['input_wait_share']:.0%} waiting for input")

@@ -152,7 +152,8 @@ def _add_training(training: argparse._ArgumentGroup, summaries: str) -> None:
     training.add_argument(
         "--monitor",
         choices=MONITORS,
-        help="what says, on the validation split, which epoch's model is kept (default: accuracy where there is one)",
+        help="what says, on the validation split, which epoch's model is kept (default: accuracy where there is one); "
+        "the loss is the data's, without penalties on weights",
     )
     _add(training, "patience", int, "stop after that many epochs without a better one", "N")
     _add(training, "seed", int, "of all that is drawn", "N")

@@ -60,7 +60,7 @@ def _facts(
         + ", ".join(f"{count:,} {name}" for name, count in data.num_examples.items()),
         "epochs": f"{len(history['epoch'])} of {config.num_epochs}, kept: {trained.best_epoch}",
         "speed": f"{rate:,.0f} images/s in training, {seconds:.0f} s in all",
-        "training": _show({name: history[name][best] for name in ("accuracy", "loss") if name in history}),
+        "training": _show({name: history[name][best] for name in ("accuracy", "loss", "penalty") if name in history}),
         "validation": "no such split",
         "test": "no such split: not evaluated",
     }
@@ -77,6 +77,7 @@ def _show(scores: Mapping[str, Any]) -> str:
     names = {
         "accuracy": "accuracy",
         "loss": "loss",
+        "penalty": "penalty on weights",
         "mse": "mean squared error",
         "grey_mse": "of the grey image itself",
         "best_grey_mse": "of the best image without colour",

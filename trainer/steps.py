@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # In front of the metrics' sums.
-_COUNT, _WAIT = 0, 1
-_NUM_FACTS = 2
+_COUNT, _WAIT, _PENALTY = 0, 1, 2
+_NUM_FACTS = 3
 
 
 class Totals:
@@ -52,6 +52,11 @@ class Totals:
         """Seconds in which this worker's steps had no batch."""
         return float(self.sums[_WAIT])
 
+    @property
+    def penalty(self) -> float:
+        """The mean over the examples of the penalty on weights, which no metric holds."""
+        return float(self.sums[_PENALTY] / max(1.0, self.sums[_COUNT]))
+
     def means(self) -> dict[str, float]:
         """Returns each metric's mean over the examples."""
         sums = self.sums[_NUM_FACTS:] / max(1.0, self.sums[_COUNT])
@@ -62,7 +67,8 @@ class Steps:
     """Trains and evaluates by batches.
 
     Each device of this worker takes its part of the worker's batch. The loss is the mean over the batches of all
-    workers, so that the number of devices changes neither it nor the gradient. Penalties on weights are added once.
+    workers, so that the number of devices changes neither it nor the gradient. Penalties on weights are added once to
+    what the gradient is of, and reported apart: the loss is that of the data, in training as in validation and test.
 
     Args:
         model: Built within the strategy's scope.
@@ -107,7 +113,7 @@ class Steps:
         return self._train_batch(images, labels, tf.constant(1.0))
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
-        """Returns each metric's mean over a data set, penalties on weights included in the loss.
+        """Returns each metric's mean over a data set.
 
         Every worker asks its own copy of the model about all of it. What they return is the mean of what they found, so
         that all of them come to the same conclusions even where processors differ in a last bit.
@@ -221,7 +227,7 @@ class Steps:
 
         given, wanted = self._objective.prepare(images, labels)
         measured = self._objective.measure(wanted, self._model(given, training=False))
-        return _sum_up(measured, tf.ones(tf.shape(labels)), self._penalty())
+        return _sum_up(measured, tf.ones(tf.shape(labels)), tf.constant(0.0))
 
     def _penalty(self) -> tf.Tensor:
         """Returns the sum of all penalties on weights."""
@@ -239,11 +245,10 @@ def _moving_averages(model: keras.Model) -> list[keras.Variable]:
 
 
 def _sum_up(measured: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
-    """Returns what `Totals.add` takes, without any waiting; the loss with the penalty."""
+    """Returns what `Totals.add` takes, without any waiting."""
     import tensorflow as tf
 
     weights = tf.cast(weights, tf.float64)
     sums = tf.linalg.matvec(tf.cast(measured, tf.float64), weights, transpose_a=True)
     count = tf.reduce_sum(weights)
-    penalties = tf.cast(penalty, tf.float64) * count * tf.one_hot(0, measured.shape[1], dtype=tf.float64)
-    return tf.concat([count[tf.newaxis], tf.zeros(1, tf.float64), sums + penalties], 0)
+    return tf.concat([[count, 0.0, count * tf.cast(penalty, tf.float64)], sums], 0)

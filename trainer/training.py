@@ -42,6 +42,10 @@ _FREE_FLAGS = {
 }
 
 
+# Hyperparameters that put a penalty on weights, where they aren't 0.
+_PENALTIES = ("l1", "l2")
+
+
 class InterruptedRunError(PetalstreamError):
     """The run was told to stop, and left a backup from which it goes on."""
 
@@ -57,8 +61,9 @@ class Trained:
     Attributes:
         model: With the weights of the best epoch.
         history: Metric to one value an epoch: `epoch` (from 1), `loss`, `accuracy` of models that give classes, the
-            same with `val_` where there is a validation split, `lrate` at the epoch's end, `seconds`, and of the
-            training part `images_per_second` and `input_wait_share` (0 to 1).
+            same with `val_` where there is a validation split, `penalty` of models with penalties on weights, which no
+            loss holds, `lrate` at the epoch's end, `seconds`, and of the training part `images_per_second` and
+            `input_wait_share` (0 to 1).
         best_epoch: Counted from 1.
         board: Still open, for the evaluation.
     """
@@ -167,6 +172,8 @@ class _Run:
         backup.check_same(facts, self._flags(), self._data.fingerprint)
         backup.assign(self._model.variables, saved.variables, "weights")
         backup.assign(self._optimizer.variables, saved.optimizer, "optimizer's variables")
+        if saved.totals.shape != self._totals.sums.shape:
+            raise DatasetError("the backup is one of another version of Petalstream; add --overwrite to begin anew")
         self._totals = Totals(self._objective.metrics, saved.totals)
         self._best.restore(facts["best"], list(saved.best_weights))
         self._history = {name: list(values) for name, values in facts["history"].items()}
@@ -244,6 +251,8 @@ class _Run:
         """Validates, and takes note of the epoch; `own` is what this process did of it."""
         epoch = self._position.num_epochs_done
         metrics = self._totals.means()
+        if any(self._config.hyperparameters.get(name) for name in _PENALTIES):
+            metrics["penalty"] = self._totals.penalty
         self._steps.synchronise()
         if validation is not None:
             metrics |= {f"val_{name}": value for name, value in self._steps.evaluate(validation).items()}

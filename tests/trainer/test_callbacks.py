@@ -64,7 +64,7 @@ def test_patience_counts_epochs_since_the_best() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("name", ["loss", "val_loss"])
+@pytest.mark.parametrize("name", ["loss", "val_loss", "penalty"])
 def test_a_loss_that_is_no_number_ends_the_training(name: str, value: float) -> None:
     metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, name: value}
     with pytest.raises(
@@ -100,6 +100,11 @@ def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureF
         "epoch 1/2: loss 0.5000, accuracy 0.7500, validation loss 0.2500, accuracy 1.0000, "
         "1,234 images/s, 3% waiting for input, 2.0 s, best so far\n"
     )
+
+
+def test_a_penalty_on_weights_stands_apart() -> None:
+    metrics = {"loss": 0.5, "penalty": 0.125, "images_per_second": 10, "input_wait_share": 0, "seconds": 2}
+    assert epoch_line(1, 1, metrics, is_best=True).startswith("epoch 1/1: loss 0.5000, penalty 0.1250, 10 images/s")
 
 
 def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,23 @@ def test_evaluation_weighs_examples_not_batches() -> None:
     assert found["loss"] == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
 
 
+def test_the_loss_is_that_of_the_data_and_the_penalty_stands_apart() -> None:
+    keras.utils.set_random_seed(3)
+    images = keras.Input((4, 4, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    model = keras.Model(images, keras.layers.Dense(3, "softmax", kernel_regularizer=keras.regularizers.L2(0.5))(x))
+    objective = make_objective("classes")
+    # So slow that the weights stay as they are.
+    optimizer = keras.optimizers.SGD(1e-30)
+    optimizer.build(model.trainable_variables)
+    steps, totals = Steps(model, optimizer, objective, here()), Totals(objective.metrics)
+    found, iterator = steps.evaluate(batches()), iter(batches())
+    for _ in SIZES:
+        totals.add(steps.train(iterator, 1))
+    assert totals.means() == pytest.approx(found, rel=1e-6)
+    assert totals.penalty == pytest.approx(0.5 * np.square(model.get_weights()[0]).sum(), rel=1e-5)
+
+
 TWO_AVERAGES = """
 import numpy as np
 import keras
@@ -130,6 +147,8 @@ for array, same in zip(one, other, strict=True):
     np.testing.assert_allclose(array, same, rtol=1e-5, atol=1e-7)
 assert totals.num_examples == others.num_examples == 20
 np.testing.assert_allclose(list(totals.means().values()), list(others.means().values()), rtol=1e-6)
+np.testing.assert_allclose(totals.penalty, others.penalty, rtol=1e-5)
+assert totals.penalty > 0
 print("equal")
 """
 

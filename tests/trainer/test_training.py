@@ -64,6 +64,23 @@ def test_the_best_epoch_is_kept_not_the_last(data_dir: Path) -> None:
     assert len(set(history["val_accuracy"])) > 1
 
 
+@pytest.mark.parametrize("model", ["linear", "cnn"])
+def test_the_loss_is_the_datas_in_every_split_whatever_the_penalty(data_dir: Path, model: str) -> None:
+    # A rate that changes no weight: the penalty is that of the first ones.
+    fields = {"model": model, "lrate": 1e-30, "num_epochs": 1, "monitor": "loss"}
+    (plain, _), (config, data) = prepare(data_dir, **fields), prepare(data_dir, **fields, hyperparameters={"l2": 0.5})
+    without, trained = train(plain, data), train(config, data)
+    assert "penalty" not in without.history
+    for name in ("loss", "val_loss"):
+        assert trained.history[name] == pytest.approx(without.history[name], rel=1e-6)
+    kernels = [array for array in trained.model.get_weights() if array.ndim == 2]
+    assert trained.history["penalty"] == pytest.approx(
+        [0.5 * sum(np.square(array).sum() for array in kernels)], rel=1e-5
+    )
+    kept = evaluate(trained.model, data.load("validation", config), data.class_names)
+    assert kept["loss"] == pytest.approx(trained.history["val_loss"][0], rel=1e-5)
+
+
 def test_training_stops_when_patience_is_over(data_dir: Path) -> None:
     # A rate that changes no weight, so that no epoch is better than the first.
     trained = train(*prepare(data_dir, num_epochs=5, patience=2, lrate=1e-30))
