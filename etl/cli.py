@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from etl.errors import ConfigError
+from etl.words import on_one_line, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,11 +121,26 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def console() -> Console:
-    """Returns a console on standard output, wide enough for a table where that is a file."""
-    from rich.console import Console
+def console(*, stderr: bool = False) -> Console:
+    """Returns a console that shows names as they are, wide enough for a table where that is a file.
 
-    return Console() if sys.stdout.isatty() else Console(width=_FILE_COLUMNS)
+    Args:
+        stderr: Whether it is on standard error, not on standard output.
+    """
+    from etl.terminal import PlainConsole
+
+    stream = sys.stderr if stderr else sys.stdout
+    return PlainConsole(stderr=stderr, width=None if stream.isatty() else _FILE_COLUMNS)
+
+
+def note(line: str) -> None:
+    """Prints one line about what goes on, on standard error."""
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def show_line(line: object) -> None:
+    """Prints one line on standard output: a path, mostly, alone so that it can be copied."""
+    print(on_one_line(str(line)), flush=True)
 
 
 def load_tensorflow() -> None:

@@ -5,11 +5,13 @@ Everything else is a bug of ours and propagates with its stack trace.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+
+from etl.words import one_line as one_line
 
 # Exit codes that every command line of this project uses.
 EXIT_OK = 0
@@ -130,6 +132,10 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
     Returns:
         `main`'s exit code, or that of the error: 2 for the operator's mistake, 1 for a failed run.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is shown by its escapes.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main(argv)
     except PetalstreamError as error:
@@ -180,8 +186,3 @@ def find_failure(error: BaseException) -> PetalstreamError | None:
 
 # The last line of a trace, as Python prints it: the class with its module, and the message.
 _IN_TRACE = re.compile(r"^(?:etl|trainer)\.[\w.]*?(\w+Error): (.+)$", re.MULTILINE)
-
-
-def one_line(value: Any) -> str:
-    """Folds a message to one line, white space runs to single spaces."""
-    return " ".join(str(value).split())

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import tempfile
 import threading
 import traceback
@@ -194,8 +193,3 @@ def interruptible(say: Callable[[], str]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def note(line: str) -> None:
-    """Prints a line about a run that goes on."""
-    print(line, file=sys.stderr, flush=True)

@@ -22,9 +22,10 @@ from typing import Any
 import etl
 from etl import card, croissant, index, locks, publishing, storage, tfds_info, variants
 from etl import manifest as manifests
+from etl.cli import note
 from etl.config import EtlConfig
 from etl.errors import REASONS, DatasetError
-from etl.failures import essence, note
+from etl.failures import essence
 from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS

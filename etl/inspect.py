@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
 from etl import progress, storage
-from etl.cli import Parser, load_tensorflow
+from etl.cli import Parser, load_tensorflow, note, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from etl.manifest import Manifest, Variant
+from etl.words import quantity
 
 if TYPE_CHECKING:
     from etl.verify import Example, Report
 
 SHEET_NAME = "sample.png"
+
+# A person reads no more of them, and they are mostly of one kind.
+_MOST_ERRORS = 100
+_MOST_NAMES = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +55,7 @@ def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
     from etl.contact_sheet import ContactSheet
     from etl.report import variants_table
 
-    sheet = ContactSheet(f"{manifest.dataset}: {manifest.counts.written:,} images", manifest.class_names)
+    sheet = ContactSheet(f"{manifest.dataset}: {quantity(manifest.counts.written, 'image')}", manifest.class_names)
     with_images = [variant.name for variant in manifest.variants.values() if variant.image.encoding != "none"]
     first = with_images[0] if with_images else ""
 
@@ -63,10 +68,13 @@ def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
     console.print(variants_table(manifest))
     if _print_problems(data_dir, report.problems):
         return EXIT_FAILED
-    console.print(f"[green]ok[/]: {report.num_records:,} records parsed and decoded, every digest as in the manifest")
+    console.print(
+        f"ok: {quantity(report.num_records, 'record')} parsed and decoded, every digest as in the manifest",
+        style="green",
+    )
     if first:
         storage.write_atomically(sheet_path, sheet.to_png())
-        console.print(sheet_path, soft_wrap=True)
+        show_line(sheet_path)
     return EXIT_OK
 
 
@@ -92,12 +100,17 @@ def _verify(data_dir: str, manifest: Manifest, see: Callable[[Variant, Example],
 
 def _print_problems(data_dir: str, problems: Sequence[str]) -> bool:
     """Prints what is wrong with a data set; returns whether anything is."""
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+    _print_errors(problems, "problem")
     if problems:
-        number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        print(f"{data_dir}: {number}; this data set is not what its manifest says")
+        show_line(f"{data_dir}: {quantity(len(problems), 'problem')}; this data set is not what its manifest says")
     return bool(problems)
+
+
+def _print_errors(lines: Sequence[str], unit: str) -> None:
+    for line in lines[:_MOST_ERRORS]:
+        note(f"error: {line}")
+    if len(lines) > _MOST_ERRORS:
+        note(f"error: and {quantity(len(lines) - _MOST_ERRORS, f'more {unit}')}")
 
 
 def _compare(one: tuple[str, Manifest], other: tuple[str, Manifest], *, quick: bool) -> int:
@@ -109,8 +122,7 @@ def _compare(one: tuple[str, Manifest], other: tuple[str, Manifest], *, quick: b
         problems = verify_sizes(data_dir, manifest) if quick else _verify(data_dir, manifest).problems
         is_damaged |= _print_problems(data_dir, [f"{data_dir}: {problem}" for problem in problems])
     lines = differences(one[1], other[1])
-    for line in lines:
-        print(f"error: {line}", file=sys.stderr)
+    _print_errors(lines, "difference")
     if is_damaged or lines:
         return EXIT_FAILED
     checked = (
@@ -126,12 +138,17 @@ def differences(one: Manifest, other: Manifest) -> list[str]:
     if one.schema_version != other.schema_version:
         lines.append(f"schema versions: {one.schema_version} and {other.schema_version}")
     if one.class_names != other.class_names:
-        lines.append(f"class names: {', '.join(one.class_names)} and {', '.join(other.class_names)}")
+        lines.append(f"class names: {_list(one.class_names)} and {_list(other.class_names)}")
     first, second = _digests(one), _digests(other)
     lines += [f"{name}: only in the first" for name in first if name not in second]
     lines += [f"{name}: only in the second" for name in second if name not in first]
     lines += [f"{name}: other bytes" for name in first if name in second and first[name] != second[name]]
     return lines
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _digests(manifest: Manifest) -> dict[str, str]:

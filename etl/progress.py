@@ -49,15 +49,17 @@ def step(title: str, total: int | None = None, unit: str = "images") -> Iterator
 
 @contextmanager
 def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
+
+    from etl.cli import console
+    from etl.terminal import text_column
 
     columns = [
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        text_column("task.description"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        text_column("task.fields[rate]"),
         TimeRemainingColumn(),
     ]
 
@@ -75,7 +77,7 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
             rate = self.count / max(1e-3, time.monotonic() - self.started)
             self.progress.update(self.task, advance=count, rate=f"{rate:,.0f} {unit}/s")
 
-    with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=False) as progress:
         yield Bar(progress)
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
 from etl.cli import console as open_console
+from etl.cli import show_line
 from etl.errors import REASONS
+from etl.words import quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from etl.config import EtlConfig
     from etl.manifest import Manifest
     from etl.plan import Plan
+
+
+# A longer table is not read, and the lines below it would be out of sight.
+_MOST_SHARDS = 100
 
 
 def new_table(*columns: str) -> Table:
@@ -34,15 +40,21 @@ def print_plan(plan: Plan) -> None:
     console = open_console()
     config = plan.config
     console.print(
-        f"Would read [bold]{plan.num_read:,}[/] inputs of {len(plan.class_names)} classes from "
-        f"{config.options.input or config.source}, and write to {config.output}:"
+        f"Would read {quantity(plan.num_read, 'input')} of {quantity(len(plan.class_names), 'class')} from "
+        f"{config.options.input or config.source}, and write to {config.output}:",
+        soft_wrap=True,
     )
     table = new_table("shard", "images", "about")
     for column in table.columns[1:]:
         column.justify = "right"
+    num_shards = 0
     for variant in config.variants:
         for split, index, images, num_bytes in plan.shards(variant):
-            table.add_row(f"{variant}/{split}-{index:05d}", f"{len(images):,}", megabytes(num_bytes))
+            num_shards += 1
+            if num_shards <= _MOST_SHARDS:
+                table.add_row(f"{variant}/{split}-{index:05d}", f"{len(images):,}", megabytes(num_bytes))
+    if num_shards > _MOST_SHARDS:
+        table.caption = f"the first {_MOST_SHARDS} of {num_shards:,} shards"
     console.print(table)
     _print_rejected(console, plan.rejected())
     console.print("Nothing was written: this was a dry run.")
@@ -55,12 +67,11 @@ def print_summary(config: EtlConfig, manifest: Manifest) -> None:
     counts = manifest.counts
     seconds = manifest.run.get("seconds", 0)
     console.print(
-        f"[bold]{counts.read:,}[/] read = [bold]{counts.written:,}[/] written + "
-        f"[bold]{sum(counts.rejected.values()):,}[/] rejected; {counts.duplicates:,} exact copies among them; "
-        f"{seconds:,.0f} s"
+        f"{counts.read:,} read = {counts.written:,} written + {sum(counts.rejected.values()):,} rejected; "
+        f"{counts.duplicates:,} exact copies among them; {seconds:,.0f} s"
     )
     _print_rejected(console, counts.rejected)
-    console.print(manifests.join(config.output, manifests.FILE_NAME), soft_wrap=True)
+    show_line(manifests.join(config.output, manifests.FILE_NAME))
 
 
 def variants_table(manifest: Manifest) -> Table:

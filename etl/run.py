@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from etl import failures, locks, manifest, progress, publishing, storage, workers
-from etl.cli import load_tensorflow
+from etl.cli import load_tensorflow, note
 from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
@@ -110,7 +110,7 @@ def _write_held(command: Command, run: Launch | Here, replaces: str, started: fl
         _fill(plan)
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
-            print(f"{config.output}: complete already, nothing to resume", file=sys.stderr)
+            note(f"{config.output}: complete already, nothing to resume")
             _summarise(config)
             return EXIT_OK
         facts, units = _prepare(command, plan, job, replaces, started)

@@ -17,6 +17,8 @@ BATCH_ONLY = {"etl.storage", "etl.progress", "etl.parallel", "etl.runners", "etl
 SHARED = {
     *("etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records", "etl.mobilenet"),
     "etl.parsing",
+    "etl.terminal",
+    "etl.words",
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from etl.cli import note
 from etl.errors import PetalstreamError
 
 
@@ -134,17 +135,19 @@ def display(num_images: int) -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from etl.cli import console
+    from etl.terminal import text_column
 
     columns = [
-        TextColumn("{task.description}"),
+        text_column("task.description"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        text_column("task.fields[rate]"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         yield _Bar(progress, num_images)
 
 
@@ -161,7 +164,7 @@ class _Bar:
         self._progress.update(self._task, description=f"epoch {epoch}", completed=num_images, rate=rate)
 
     def end_epoch(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False, soft_wrap=True)
+        self._progress.console.print(line, soft_wrap=True)
         self._progress.reset(self._task, description="next epoch", rate="")
         self._started = time.monotonic()
 
@@ -173,7 +176,7 @@ class _Lines:
         pass
 
     def end_epoch(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        note(line)
 
 
 def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_best: bool) -> str:

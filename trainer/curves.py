@@ -7,6 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from etl.words import cut
+from trainer.pictures.drawing import plain_text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -16,6 +19,8 @@ _DOTS_PER_INCH = 120
 
 # With more epochs dots run into one another.
 _MOST_DOTS = 40
+# More characters have no room.
+_LONGEST_TITLE = 120
 
 # Blue and orange, which the common colour blindnesses can tell apart.
 _COLOURS = {"training": "#2b6ca3", "validation": "#d9731a"}
@@ -25,6 +30,7 @@ CLASSES: Mapping[str, str] = MappingProxyType({"loss": "loss", "accuracy": "accu
 COLOURS: Mapping[str, str] = MappingProxyType({"loss": "mean squared error"})
 
 
+@plain_text()
 def draw_curves(
     history: Mapping[str, Sequence[float]],
     best_epoch: int,
@@ -55,7 +61,7 @@ def draw_curves(
     # One panel alone would be too narrow for its title.
     width = _PANEL_INCHES[0] * max(len(present), 1.5)
     figure = Figure(figsize=(width, _PANEL_INCHES[1]), dpi=_DOTS_PER_INCH, layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(cut(title, _LONGEST_TITLE), fontsize=11)
     for axes, name in zip(figure.subplots(1, len(present), squeeze=False)[0], present, strict=True):
         _draw_panel(axes, name, metrics[name], history, best_epoch)
         if name == "accuracy":

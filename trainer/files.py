@@ -21,6 +21,8 @@ from etl.errors import ConfigError, PetalstreamError, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
+# What TensorFlow gives a meaning in the name of a file.
+_PATTERN = re.compile(r"[*?\[\]{}\\]")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 # What TensorFlow puts around the answer of an object store.
 _NOISE = re.compile(r"Error executing an HTTP request: |\s*when (?:reading|writing|initiating|composing)? ?gs://\S+.*")
@@ -113,6 +115,18 @@ def local_copy(path: str) -> Iterator[str]:
         copy = os.path.join(folder, posixpath.basename(path))
         Path(copy).write_bytes(read_bytes(path))
         yield copy
+
+
+@contextmanager
+def literal(folder: str) -> Iterator[str]:
+    """Gives a folder by a name that is no pattern to TensorFlow, which looks for a model's variables by one."""
+    if is_remote(folder) or not _PATTERN.search(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="petalstream-") as scratch:
+        link = os.path.join(scratch, "folder")
+        os.symlink(os.path.abspath(folder), link)
+        yield link
 
 
 class StorageError(PetalstreamError):

@@ -10,18 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from etl.cli import Parser, console, hushed
+from etl.cli import Parser, console, hushed, note
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
 from trainer.served import Serve, load
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 __all__ = ["Prediction", "Serve", "list_files", "load", "main", "predict"]
 
 # Files a call. More only cost memory: decoding is most of the work, and is done image by image.
 BATCH_SIZE = 32
+
+# Of a table: it is laid out as a whole, so nothing shows before its last row is there.
+_MOST_ROWS = 500
 
 # After the name of the photograph, so that no photograph is ever replaced by its own colours.
 _COLOURS_SUFFIX = "-colours"
@@ -222,30 +228,35 @@ def _print_json(predictions: Iterable[Prediction], gives: str) -> int:
 
 
 def _print_table(predictions: Iterable[Prediction], gives: str) -> int:
-    """Prints a table of all answers; returns how many files got none."""
+    """Prints all answers, a table for each 500, which come as they are there; returns how many files got none."""
+    failed = 0
+    rest = iter(predictions)
+    while batch := list(islice(rest, _MOST_ROWS)):
+        table = _new_table(gives)
+        for prediction in batch:
+            if prediction.error:
+                failed += 1
+                _print_error(prediction)
+            else:
+                table.add_row(*prediction.columns)
+        if table.rows:
+            console().print(table)
+    return failed
+
+
+def _new_table(gives: str) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("file", "class", "probability") if gives == "classes" else Table("file", "output")
     table.columns[0].overflow = "fold"
     table.columns[-1].overflow = "fold"
     if gives == "classes":
         table.columns[-1].justify = "right"
-    failed = 0
-    for prediction in predictions:
-        if prediction.error:
-            failed += 1
-            _print_error(prediction)
-        else:
-            # As text: a file's name may hold what rich takes for markup.
-            table.add_row(*map(Text, prediction.columns))
-    if table.rows:
-        console().print(table)
-    return failed
+    return table
 
 
 def _print_error(prediction: Prediction) -> None:
-    print(f"error: {prediction.file}: {prediction.error}", file=sys.stderr, flush=True)
+    note(f"error: {prediction.file}: {prediction.error}")
 
 
 if __name__ == "__main__":

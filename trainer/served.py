@@ -12,7 +12,7 @@ from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
 from etl.parsing import parse_json
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
-from trainer.files import is_remote, read_text
+from trainer.files import is_remote, literal, read_text
 from trainer.output import find_model
 
 # What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
@@ -133,7 +133,8 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
     try:
         # Before the model: TensorFlow reads no graph with operations that it doesn't know.
         load_formats(_serving_formats(folder), "MODEL_DIR")
-        model = tf.saved_model.load(folder)
+        with literal(folder) as plain:
+            model = tf.saved_model.load(plain)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise ConfigError("MODEL_DIR", model_dir, expected, one_line(error)[:200]) from error
     known = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etl
-from etl.cli import import_tensorflow, load_tensorflow
+from etl.cli import import_tensorflow, load_tensorflow, note
 from etl.errors import EXIT_OK, run_main
 from trainer import backup, models, output
 from trainer.options import RESOLVED, parse
@@ -57,7 +57,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
 
     places = config.places
     if resume and not overwrite and output.is_finished(places):
-        print(f"{places.model_dir}: finished already; --overwrite would train anew", file=sys.stderr)
+        note(f"{places.model_dir}: finished already; --overwrite would train anew")
         return None
     data = resolve(config, load_manifest(config.data_dir))
     if config.serving_formats != "standard":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from etl import manifest as manifests
 from etl import storage
 from etl.card import FILE_NAME, write_card
-from etl.cli import Parser
+from etl.cli import Parser, show_line
 from etl.errors import EXIT_OK, ConfigError, run_main
 
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_dir = storage.absolute(parser.parse_args(argv).data_dir)
     if storage.is_local(data_dir) and not os.path.isdir(data_dir):
         raise ConfigError("DIR", data_dir, "the folder of a data set")
-    print(write_card(data_dir, manifests.load(data_dir, storage.read_text)))
+    show_line(write_card(data_dir, manifests.load(data_dir, storage.read_text)))
     return EXIT_OK
 
 

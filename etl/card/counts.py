@@ -10,6 +10,7 @@ from etl.card.charts import Column, Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
 from etl.card.samples import class_totals
 from etl.manifest import Manifest, Split, Variant
+from etl.words import quantity
 
 # Up to here each class has a bar; of more the page shows the curve of their sizes, and the ends of it.
 MOST_BARS = 60
@@ -67,7 +68,7 @@ def splits_section(manifest: Manifest) -> Markup:
             split.name,
             f"{split.num_examples:,}",
             figures.share(split.num_examples, total),
-            figures.count(sum(1 for number in split.class_counts.values() if number)),
+            quantity(sum(1 for number in split.class_counts.values() if number)),
         ]
         for split in splits
     ]
@@ -107,14 +108,14 @@ def _balance(rows: Sequence[_ClassRow]) -> Markup:
     """Says how even the classes are."""
     largest = max(rows, key=lambda row: row.total)
     smallest = min(rows, key=lambda row: row.total)
-    number = figures.count(len(rows), "class")
+    number = quantity(len(rows), "class")
     if largest.total == smallest.total:
-        return paragraph(f"{number}, of {figures.count(largest.total, 'example')} each.")
+        return paragraph(f"{number}, of {quantity(largest.total, 'example')} each.")
     times = f": the largest is {largest.total / smallest.total:,.1f} times the smallest" if smallest.total else ""
     return paragraph(
         f"{number}, from {smallest.total:,} (",
         code(figures.shorten(smallest.name, 40)),
-        f") to {figures.count(largest.total, 'example')} (",
+        f") to {quantity(largest.total, 'example')} (",
         code(figures.shorten(largest.name, 40)),
         f"){times}.",
     )

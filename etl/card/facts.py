@@ -10,6 +10,7 @@ from etl.card.markup import Markup, code, element, join, paragraph, section, tab
 from etl.errors import REASONS
 from etl.manifest import ImageSpec, Manifest, Statistics, Variant
 from etl.records import FeatureSpec, Rejection
+from etl.words import quantity
 
 _CHANNELS = ("red", "green", "blue")
 
@@ -54,7 +55,7 @@ def rejected_section(manifest: Manifest, examples: Mapping[str, Sequence[Rejecti
         "rejected",
         "Rejected inputs",
         paragraph(
-            f"{total:,} of {figures.count(counts.read, 'input')}, {figures.share(total, counts.read)}, could not be "
+            f"{total:,} of {quantity(counts.read, 'input')}, {figures.share(total, counts.read)}, could not be "
             "written. Each stands in ",
             element("a", "rejected.jsonl", href="rejected.jsonl"),
             " with its reason.",
@@ -159,7 +160,7 @@ def _variant(variant: Variant) -> Markup:
     num_shards = sum(len(split.shards) for split in variant.splits.values())
     num_bytes = sum(split.num_bytes for split in variant.splits.values())
     facts = f"{_upper(describe_image(variant.image))}; "
-    facts += f"{figures.size(num_bytes)} in {figures.count(num_shards, 'shard')}, "
+    facts += f"{figures.size(num_bytes)} in {quantity(num_shards, 'shard')}, "
     facts += "not compressed." if variant.compression == "none" else f"compressed with {variant.compression}."
     network = Markup()
     if variant.embedding:

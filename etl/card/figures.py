@@ -7,14 +7,6 @@ from collections.abc import Sequence
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def count(number: int, unit: str = "") -> str:
-    """Formats a number of things: `1 class`, `1,400 images`; a unit in the singular."""
-    if not unit:
-        return f"{number:,}"
-    plural = f"{unit}es" if unit.endswith("s") else f"{unit}s"
-    return f"{number:,} {unit if number == 1 else plural}"
-
-
 def size(num_bytes: float) -> str:
     """Formats a number of bytes with a decimal unit: `98.3 MB`."""
     for factor, unit in _UNITS:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import html
-import re
 
-# What HTML forbids or a browser would hide: controls but tab and newline, and lone halves of UTF-16 pairs.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# U+2400 and on: a visible picture of each control character.
-_FIRST_PICTURE = 0x2400
-_LAST_CONTROL = 0x1F
+from etl.words import printable
+
 _VOID = frozenset({"br", "col", "img", "meta"})
 
 
@@ -21,7 +17,7 @@ class Markup(str):
 
 def escape(text: str) -> Markup:
     """Returns text as HTML, fit for content and for quoted attributes; unprintable characters are shown as signs."""
-    return Markup(html.escape(_UNPRINTABLE.sub(_sign, text)))
+    return Markup(html.escape(printable(text)))
 
 
 def element(name: str, /, *children: str, **attributes: str | None) -> Markup:
@@ -88,8 +84,3 @@ def paragraph(*children: str, class_: str | None = None) -> Markup:
 def code(text: str) -> Markup:
     """Makes a piece of text that is no prose: a key, a path, a digest."""
     return element("code", text)
-
-
-def _sign(match: re.Match[str]) -> str:
-    point = ord(match[0])
-    return chr(_FIRST_PICTURE + point) if point <= _LAST_CONTROL else "\ufffd"

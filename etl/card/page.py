@@ -14,6 +14,7 @@ from etl.card.samples import MOST_CLASSES, SAMPLES_PER_CLASS, Sample, Samples, c
 from etl.card.style import STYLE
 from etl.manifest import Manifest
 from etl.records import Rejection
+from etl.words import quantity
 
 # Whatever a name might smuggle in, a browser runs no script and fetches nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -46,7 +47,7 @@ def render(manifest: Manifest, samples: Samples, rejected_examples: Mapping[str,
     Returns:
         The same text for the same arguments.
     """
-    title = f"{manifest.dataset}: {figures.count(manifest.counts.written, 'image')}"
+    title = f"{manifest.dataset}: {quantity(manifest.counts.written, 'image')}"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -103,15 +104,15 @@ def _header(manifest: Manifest) -> Markup:
 def _what(manifest: Manifest) -> str:
     """Says in one or two sentences what the data set is."""
     splits = splits_of(manifest)
-    classes = figures.count(len(class_totals(manifest)), "class")
+    classes = quantity(len(class_totals(manifest)), "class")
     stored = figures.listing([f"as {describe_image(variant.image)}" for variant in manifest.variants.values()])
     all_splits = [split for variant in manifest.variants.values() for split in variant.splits.values()]
     num_bytes = sum(split.num_bytes for split in all_splits)
     num_shards = sum(len(split.shards) for split in all_splits)
     return (
-        f"{figures.count(manifest.counts.written, 'image')} of {classes}, in {figures.count(len(splits), 'split')} "
+        f"{quantity(manifest.counts.written, 'image')} of {classes}, in {quantity(len(splits), 'split')} "
         f"({figures.listing(list(splits))}), stored {stored}: {figures.size(num_bytes)} in "
-        f"{figures.count(num_shards, 'shard')}."
+        f"{quantity(num_shards, 'shard')}."
     )
 
 
@@ -155,7 +156,7 @@ def _samples_section(manifest: Manifest, samples: Samples) -> Markup:
         "Samples",
         paragraph(
             f"{shown}Up to {SAMPLES_PER_CLASS} of each, uncropped, from the first "
-            f"{figures.count(samples.num_records, 'example')} of ",
+            f"{quantity(samples.num_records, 'example')} of ",
             code(samples.variant),
             ", whose order is random. Point at one for its key.",
             class_="dim",
@@ -170,7 +171,7 @@ def _class_size(manifest: Manifest, name: str) -> Markup:
 
 
 def _missing(samples: Samples) -> Markup:
-    return paragraph(f"None among the first {figures.count(samples.num_records, 'example')}.", class_="dim")
+    return paragraph(f"None among the first {quantity(samples.num_records, 'example')}.", class_="dim")
 
 
 def _picture(sample: Sample) -> Markup:

@@ -158,7 +158,7 @@ def print_job(job: Job, requirements: Sequence[str] = ()) -> None:
     steps.columns[0].overflow = "fold"
     steps.columns[2].justify = "right"
     for step in job.steps:
-        steps.add_row(_plain(step.name), step.kind, f"{len(step.payload):,}")
+        steps.add_row(step.name, step.kind, f"{len(step.payload):,}")
     shown.print(steps)
     facts = new_table("where it would run", "")
     facts.columns[1].overflow = "fold"
@@ -166,15 +166,8 @@ def print_job(job: Job, requirements: Sequence[str] = ()) -> None:
     if requirements:
         rows["workers install"] = ", ".join(requirements)
     for name, value in rows.items():
-        facts.add_row(name, _plain(value))
+        facts.add_row(name, value)
     shown.print(facts)
-
-
-def _plain(text: str) -> Any:
-    """Keeps rich from taking what stands in brackets for its own marks."""
-    from rich.text import Text
-
-    return Text(text)
 
 
 def describe(job: Job) -> dict[str, str]:

@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from etl import progress, workers
+from etl.cli import note
 from etl.config import EtlConfig
 from etl.dataflow import checks, job, package
 from etl.dataflow.submit import Submission
-from etl.failures import note
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl.cli import note
 from etl.dataflow.mends import mend_for
-from etl.failures import RunError, cause, essence, note
+from etl.failures import RunError, cause, essence
 
 if TYPE_CHECKING:
     import apache_beam as beam

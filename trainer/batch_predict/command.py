@@ -14,9 +14,10 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from etl import failures, progress, runners, storage
-from etl.cli import HelpFormatter, Parser, console, load_tensorflow, number
+from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number
 from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
+from etl.words import quantity
 from trainer.batch_predict.gather import unfinished_runs
 from trainer.batch_predict.instances import write_instances
 from trainer.batch_predict.job import REASONS, SUMMARY_NAME, Job, Unit
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError("--output", arguments.output, "a file, and this is a folder")
     if arguments.make_instances:
         count = write_instances(arguments.make_instances, output, by_name=arguments.by_name)
-        print(f"{arguments.output}: {count:,} instances", file=sys.stderr)
+        note(f"{arguments.output}: {quantity(count, 'instance')}")
         return EXIT_OK
     return _predict(arguments, output, [*beam_args, *server_args])
 
@@ -198,7 +199,6 @@ def _without_notice() -> Iterator[None]:
 
 def _print_summary(output: str, summary: Mapping[str, Any], seconds: float) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     total, failed = summary["num_instances"], summary["failed"]
     table = Table("predictions", "", show_header=False)
@@ -207,7 +207,7 @@ def _print_summary(output: str, summary: Mapping[str, Any], seconds: float) -> N
     table.add_row("instances", f"{total:,}")
     table.add_row("predicted", f"{total - sum(failed.values()):,}")
     for reason, count in sorted(failed.items(), key=lambda item: -item[1]):
-        table.add_row(Text(f"failed, {reason}: {REASONS[reason]}"), f"{count:,}")
+        table.add_row(f"failed, {reason}: {REASONS[reason]}", f"{count:,}")
     table.add_row("time", f"{seconds:.1f} s")
-    table.add_row("output", Text(output))
+    table.add_row("output", output)
     console().print(table)

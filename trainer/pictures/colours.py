@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit, load_font, shorten
+from etl.images.lettering import load_font, shorten
+from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit
 
 # Two blocks of eight.
 MOST_COLOURED = 16

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit, load_font, percent, shorten
+from etl.images.lettering import label, load_font, shorten
+from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit, percent
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -139,4 +140,10 @@ def _write_caption(draw: ImageDraw, corner: tuple[int, int], mistake: Mistake, c
         share = percent(probability)
         draw.text((right, middle), share, colour if letters is font else PALE_INK, font=letters, anchor="rm")
         room = _TILE - 6 - letters.getlength(share)
-        draw.text((left, middle), shorten(f"{before}{class_names[index]}", letters, room), colour, letters, anchor="lm")
+        draw.text(
+            (left, middle),
+            shorten(f"{before}{label(class_names[index], index)}", letters, room),
+            colour,
+            letters,
+            anchor="lm",
+        )

@@ -1,38 +1,15 @@
-"""What the sheets of images have in common: paper, ink, letters, and images that fit their places."""
+"""What the sheets of images have in common: paper, ink, and images that fit their places."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont
 
 INK = (40, 40, 48)
 PALE_INK = (120, 120, 128)
 PAPER = (250, 250, 248)
-
-
-def load_font(size: int, *, bold: bool = False) -> FreeTypeFont:
-    """Loads letters of a size in pixels.
-
-    Those that come with matplotlib: Pillow's own lack all but Latin letters, and class names have others too.
-    """
-    import matplotlib
-    from PIL import ImageFont
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
-
-
-def shorten(text: str, font: FreeTypeFont, width: float) -> str:
-    """Cuts a text to a width in pixels, with an ellipsis where something is missing."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
 
 
 def fit(picture: Image, side: int) -> Image:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import etl
-from etl.cli import Parser, number
+from etl.cli import Parser, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from trainer import options, output
 from trainer.config import MONITORS, TrainConfig
@@ -228,9 +228,9 @@ def _tune(study: Spec, known: Mapping[int, Result], **settings: Any) -> Result:
         raise StudyFailedError(f"none of {len(trials)} trials was completed")
     plot.draw(study, trials, settings["output_dir"] / folder.PLOT_NAME)
     flags = " ".join(parameter.flag(best.parameters[parameter.name]) for parameter in study.parameters)
-    print(f"best: trial {best.trial}, {study.metric} {best.value:.4f}: {flags}")
+    show_line(f"best: trial {best.trial}, {study.metric} {best.value:.4f}: {flags}")
     for name in (results.FILE_NAME, folder.PLOT_NAME):
-        print(settings["output_dir"] / name)
+        show_line(settings["output_dir"] / name)
     return best
 
 
@@ -253,7 +253,7 @@ def _train_best(
         folder.remove(best_dir / output.BACKUP_NAME)
         best_dir.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps({"trial": best.trial}) + "\n", encoding="utf-8")
-    print(f"trial {best.trial} once more, into {best_dir}", flush=True)
+    show_line(f"trial {best.trial} once more, into {best_dir}")
     process = Process(all_arguments, share_cores(num_threads)[0], None, best_dir, lock)
     try:
         code = process.wait()

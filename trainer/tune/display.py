@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from etl.cli import note
+from etl.words import quantity
 from trainer.tune.parameters import Value
-from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result, rank
+from trainer.tune.results import COMPLETED, FAILED, FILE_NAME, STOPPED, Result, rank
 from trainer.tune.spec import Spec
+
+# Of a longer table the end alone, which is the worst, would be on the screen.
+MOST_ROWS = 100
 
 
 class Display(Protocol):
@@ -35,21 +40,23 @@ def display(metric: str, max_trials: int, num_known: int) -> Iterator[Display]:
         num_known: Trials that have ended before.
     """
     if num_known:
-        print(f"there already: {num_known} of {max_trials} trials", file=sys.stderr, flush=True)
+        note(f"there already: {num_known:,} of {quantity(max_trials, 'trial')}")
     if not sys.stderr.isatty():
         yield _Lines(metric, max_trials)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    from etl.cli import console
+    from etl.terminal import text_column
 
     columns = [
-        TextColumn("{task.description}"),
+        text_column("task.description"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        text_column("task.fields[note]"),
         TimeElapsedColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         yield _Bars(progress, metric, max_trials, num_known)
 
 
@@ -69,7 +76,7 @@ class _Lines:
         self._print(end_line(result, self._metric, self._max_trials, is_best=is_best))
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        note(line)
 
 
 class _Bars:
@@ -91,7 +98,7 @@ class _Bars:
     def end(self, result: Result, *, is_best: bool) -> None:
         self._progress.remove_task(self._tasks.pop(result.trial))
         line = end_line(result, self._metric, self._max_trials, is_best=is_best)
-        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._progress.console.print(line, soft_wrap=True)
         self._progress.advance(self._study)
         if is_best:
             self._progress.update(self._study, note=f"best {self._metric} {result.value:.4f}")
@@ -115,14 +122,13 @@ def end_line(result: Result, metric: str, max_trials: int, *, is_best: bool) -> 
     ending = {COMPLETED: "", STOPPED: "stopped as hopeless, "}[result.state]
     best = ", best so far" if is_best else ""
     count = max(result.measurements)
-    epochs = f"{count} epoch{'s' if count > 1 else ''}, {result.seconds:.0f} s"
+    epochs = f"{quantity(count, 'epoch')}, {result.seconds:.0f} s"
     return f"{start}{ending}{metric} {result.value:.4f}, {epochs}{best}"
 
 
 def print_table(spec: Spec, trials: Sequence[Result]) -> None:
-    """Prints all trials on standard output, the best first."""
+    """Prints the trials on standard output, the best first, of many the 100 best."""
     from rich.table import Table
-    from rich.text import Text
 
     from etl.cli import console
 
@@ -130,11 +136,13 @@ def print_table(spec: Spec, trials: Sequence[Result]) -> None:
     table = Table("rank", "trial", *names, spec.metric, "epochs", "seconds", "state")
     for column in table.columns[:-1]:
         column.justify = "right"
-    for place, result in enumerate(rank(trials, is_maximised=spec.is_maximised), 1):
+    if len(trials) > MOST_ROWS:
+        table.caption = f"the {MOST_ROWS} best of {len(trials):,} trials; {FILE_NAME} has all"
+    for place, result in enumerate(rank(trials, is_maximised=spec.is_maximised)[:MOST_ROWS], 1):
         table.add_row(
             "-" if result.state == FAILED else str(place),
             str(result.trial),
-            *(Text(show_value(result.parameters[name])) for name in names),
+            *(show_value(result.parameters[name]) for name in names),
             "-" if result.value is None else f"{result.value:.4f}",
             str(max(result.measurements, default=0)),
             f"{result.seconds:.0f}",

@@ -11,12 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from etl.cli import note
 from etl.errors import ConfigError
 from trainer.tune import results
 
@@ -63,7 +63,7 @@ def _lock(descriptor: int, output_dir: Path) -> None:
         except BlockingIOError:
             if deadline is None:
                 deadline = time.monotonic() + _WAIT_SECONDS
-                print(f"{output_dir}: in use; waiting for trials of another tuner to end", file=sys.stderr, flush=True)
+                note(f"{output_dir}: in use; waiting for trials of another tuner to end")
             if time.monotonic() > deadline:
                 raise ConfigError(
                     "--output_dir", str(output_dir), "a folder in which no other tuner is at work"

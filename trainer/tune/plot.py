@@ -8,22 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etl.words import cut, quantity
+from trainer.pictures.drawing import plain_text
 from trainer.tune.display import show_value
 from trainer.tune.parameters import CATEGORICAL, DISCRETE, INTEGER, LINEAR, LOG, Parameter, Value
-from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result, find_best
+from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result, find_best, rank
 from trainer.tune.spec import Spec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _INCHES_PER_AXIS, _HEIGHT_INCHES, _DOTS_PER_INCH = 1.9, 4.6, 120
-_MIN_WIDTH_INCHES = 7.0
+_MIN_WIDTH_INCHES, _MAX_WIDTH_INCHES = 7.0, 40.0
+# More lines cover one another.
+_MOST_LINES = 500
 # Significant digits of a mark.
 _NUM_DIGITS = 4
 _NUM_TICKS = 5
 # More places than these run into one another.
 _MAX_PLACES = 12
 _STEPS = 40
+# Of a parameter or a value, and of the study: more characters have no room.
+_LONGEST_NAME, _LONGEST_TITLE = 24, 80
 # Share of the colours that is left out.
 _UNUSED = 0.15
 _STOPPED_COLOUR = "#999999"
@@ -31,8 +37,11 @@ _STOPPED_COLOUR = "#999999"
 _BELOW = 0.04
 
 
+@plain_text()
 def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
-    """Draws all trials that have a metric into a PNG; the best completed one is thick, stopped ones are dotted.
+    """Draws the trials that have a metric into a PNG, of many the 500 best.
+
+    The best completed one is thick, stopped ones are dotted.
 
     Args:
         spec: The study.
@@ -45,7 +54,8 @@ def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    shown = [trial for trial in trials if trial.state != FAILED and trial.value is not None]
+    known = [trial for trial in trials if trial.state != FAILED and trial.value is not None]
+    shown = rank(known, is_maximised=spec.is_maximised)[:_MOST_LINES]
     # A stopped trial may have ended at its worst, far from all others; it has no colour and ends below their range.
     values = [trial.value or 0.0 for trial in shown if trial.state == COMPLETED] or [
         trial.value or 0.0 for trial in shown
@@ -54,7 +64,7 @@ def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
     if low == high:
         low, high = low - 0.01, high + 0.01
     best = find_best(shown, is_maximised=spec.is_maximised)
-    width = max(_MIN_WIDTH_INCHES, _INCHES_PER_AXIS * (len(spec.parameters) + 1))
+    width = min(max(_MIN_WIDTH_INCHES, _INCHES_PER_AXIS * (len(spec.parameters) + 1)), _MAX_WIDTH_INCHES)
     figure = Figure(figsize=(width, _HEIGHT_INCHES), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     colours = colormaps["viridis" if spec.is_maximised else "viridis_r"]
@@ -88,7 +98,8 @@ def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
             0, Line2D([], [], color=colours(scale(best.value or 0.0)), linewidth=3.5, label=f"best: trial {best.trial}")
         )
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
-    figure.suptitle(f"{spec.name}: {len(shown)} trials", fontsize=11)
+    which = "" if len(shown) == len(known) else f"the {len(shown)} best of "
+    figure.suptitle(f"{cut(spec.name, _LONGEST_TITLE)}: {which}{quantity(len(known), 'trial')}", fontsize=11)
     figure.savefig(path, format="png")
 
 
@@ -152,13 +163,13 @@ def _smooth(heights: Sequence[float]) -> tuple[list[float], list[float]]:
 
 def _draw_axis(axes: Axes, x: float, title: str, marks: Sequence[tuple[float, str]]) -> None:
     axes.plot([x, x], [0, 1], color="#444444", linewidth=1.0, zorder=5)
-    axes.text(x, 1.06, title, ha="center", va="bottom", fontsize=10, fontweight="bold")
+    axes.text(x, 1.06, cut(title, _LONGEST_NAME), ha="center", va="bottom", fontsize=10, fontweight="bold")
     for height, words in marks:
         axes.plot([x - 0.02, x + 0.02], [height, height], color="#444444", linewidth=1.0, zorder=5)
         axes.text(
             x + 0.04,
             height,
-            words,
+            cut(words, _LONGEST_NAME),
             va="center",
             fontsize=8,
             zorder=6,

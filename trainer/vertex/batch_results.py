@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from etl.cli import console
+from etl.cli import console, note
 from etl.errors import EXIT_FAILED, EXIT_OK
 from trainer.predict import Prediction
 
@@ -42,8 +41,8 @@ def show_results(store: Buckets, job: Any, *, as_json: bool) -> int:
     for name in names:
         if name.startswith(_ERRORS) and any(line.strip() for line in store.read_lines(f"{folder}/{name}")):
             failed += 1
-            print(f"error: some instances got no answer: {folder}/{name}", file=sys.stderr)
-    print(f"results: {folder}", file=sys.stderr)
+            note(f"error: some instances got no answer: {folder}/{name}")
+    note(f"results: {folder}")
     return EXIT_FAILED if failed else EXIT_OK
 
 
@@ -68,16 +67,19 @@ def _print_json(predictions: Iterable[Prediction]) -> int:
     for prediction in predictions:
         if prediction.error:
             failed += 1
-            print(f"error: {prediction.file}: {prediction.error}", file=sys.stderr)
+            note(f"error: {prediction.file}: {prediction.error}")
         else:
             print(json.dumps(prediction.to_dict()))
     return failed
 
 
+# Of a longer table the end alone would be on the screen.
+_MOST_ROWS = 60
+
+
 def _print_classes(predictions: Iterable[Prediction]) -> int:
     """Prints how often each class was the answer, and how surely; returns how many instances got none."""
     from rich.table import Table
-    from rich.text import Text
 
     sums: dict[str, list[float]] = {}
     failed = 0
@@ -89,9 +91,11 @@ def _print_classes(predictions: Iterable[Prediction]) -> int:
             found[0] += 1
             found[1] += prediction.probability
     table = Table("class", "photographs", "mean probability")
-    for name, (count, total) in sorted(sums.items(), key=lambda item: -item[1][0]):
-        table.add_row(Text(name), f"{count:,.0f}", f"{total / count:.4f}")
+    if len(sums) > _MOST_ROWS:
+        table.caption = f"the {_MOST_ROWS} commonest of {len(sums):,} classes; --format json shows each answer"
+    for name, (count, total) in sorted(sums.items(), key=lambda item: -item[1][0])[:_MOST_ROWS]:
+        table.add_row(name, f"{count:,.0f}", f"{total / count:.4f}")
     if failed:
-        table.add_row(Text("no answer"), f"{failed:,}", "")
+        table.add_row("no answer", f"{failed:,}", "")
     console().print(table)
     return failed

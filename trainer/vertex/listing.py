@@ -58,7 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_table(what: str, items: list[Any]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     console = open_console()
     if not items:
@@ -66,9 +65,11 @@ def _print_table(what: str, items: list[Any]) -> None:
         return
     has_state = any(waiting.state_of(item) for item in items)
     table = Table("name", "called", *(["state"] if has_state else []), "created")
+    for column in table.columns:
+        column.overflow = "fold"
     for item in items:
         name = "/".join(item.name.split("/")[-2:])
         state = [waiting.state_of(item)] if has_state else []
         created = f"{item.create_time:%Y-%m-%d %H:%M}" if item.create_time else ""
-        table.add_row(*(Text(cell, overflow="fold") for cell in (name, item.display_name, *state, created)))
+        table.add_row(name, item.display_name, *state, created)
     console.print(table)

@@ -235,11 +235,10 @@ def _call(command: Sequence[str], what: str, *, cwd: Path | None = None, env: Ma
 
 def _print_table(facts: Mapping[str, str]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     from etl.cli import console
 
     table = Table("package", "", show_header=False)
     for name, value in facts.items():
-        table.add_row(name, Text(value))
+        table.add_row(name, value)
     console().print(table)

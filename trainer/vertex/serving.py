@@ -84,7 +84,6 @@ def bring(cloud: Cloud, model_dir: str, staging_bucket: str | None) -> Artifact:
 def show_endpoint(endpoint: Any) -> None:
     """Prints a table of what is deployed to an endpoint."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("deployed", "model", "version", "machine", "copies", "traffic", title=f"endpoint {endpoint.name}")
     split = endpoints.get_split(endpoint)
@@ -93,7 +92,7 @@ def show_endpoint(endpoint: Any) -> None:
         copies = f"{resources.min_replica_count}-{resources.max_replica_count}"
         model, version = endpoints.get_version(deployed)
         row = (deployed.id, model.rpartition("/")[2], version, resources.machine_spec.machine_type, copies)
-        table.add_row(*map(Text, row), f"{split.get(deployed.id, 0)} %")
+        table.add_row(*row, f"{split.get(deployed.id, 0)} %")
     console().print(table)
 
 

@@ -163,7 +163,6 @@ def _span(spec: Mapping[str, Any], values: list[Any], *, is_log: bool) -> tuple[
 def print_trials(study: Study, earlier: Sequence[Study] = ()) -> None:
     """Prints the trials, the best first, those that have no metric last."""
     from rich.table import Table
-    from rich.text import Text
 
     names = [parameter["parameterId"] for parameter in study.parameters]
     table = Table("trial", "state", study.metric, *names)
@@ -176,15 +175,13 @@ def print_trials(study: Study, earlier: Sequence[Study] = ()) -> None:
         values = {entry["parameterId"]: entry.get("value", 0.0) for entry in trial.get("parameters", [])}
         style = "bold" if ranked and trial is ranked[0] else ""
         cells = [trial["id"], trial.get("state", "").lower(), "" if score is None else f"{score:.4f}"]
-        table.add_row(*(Text(cell, style=style) for cell in (*cells, *(_show(values.get(name)) for name in names))))
+        table.add_row(*cells, *(_show(values.get(name)) for name in names), style=style)
     console = open_console()
     console.print(table)
     for old in earlier:
         if old.ranked():
             best = old.ranked()[0]
-            console.print(
-                Text(f"before, trial {best['id']} of {old.job['name']}: {old.score(best):.4f}"), soft_wrap=True
-            )
+            console.print(f"before, trial {best['id']} of {old.job['name']}: {old.score(best):.4f}", soft_wrap=True)
 
 
 def _show(value: Any) -> str:

@@ -93,14 +93,14 @@ def cancelling(kind: Kind, name: str, cloud: Cloud) -> str:
 def print_facts(facts: Mapping[str, str], page: str) -> None:
     """Prints a table of two columns, and below it a link, which a table would break."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("", "", show_header=False)
+    table.columns[1].overflow = "fold"
     for name, value in facts.items():
-        table.add_row(name, Text(value, overflow="fold"))
+        table.add_row(name, value)
     console = open_console()
     console.print(table)
-    console.print(Text(page), soft_wrap=True)
+    console.print(page, soft_wrap=True)
 
 
 def describe(kind: Kind, job: Any) -> dict[str, str]:

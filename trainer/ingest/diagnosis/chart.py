@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from etl.words import cut, quantity
 from trainer.ingest.diagnosis.findings import INPUT_STAGES, MAX_WAIT_SHARE, Findings
 from trainer.ingest.diagnosis.wording import STAGE_WORDS, bytes_text, rate_text, share_text, size_text
+from trainer.pictures.drawing import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,10 @@ _RATES_INCHES, _BAR_INCHES, _TIMELINE_INCHES = 1.9, 0.36, 2.4
 _DOTS_PER_INCH = 120
 # Limits nearer than this need their labels on different sides.
 _TIGHT_FACTOR = 4
+# Of the timeline.
+_MOST_BARS = 200
+# Of the data set; more characters have no room.
+_LONGEST_NAME = 40
 
 # Colours that the common colour blindnesses can tell apart.
 _INK, _FAINT = "#333333", "#8a8a8a"
@@ -29,6 +35,7 @@ _WHOLE_NAME = "whole pipeline"
 _LIMITS = {"bare decode": "#a03050", "bare read and copy": "#5a5a5a"}
 
 
+@plain_text()
 def draw(findings: Findings) -> bytes:
     """Draws the findings.
 
@@ -59,7 +66,12 @@ def _draw_title(figure: Figure, findings: Findings) -> None:
     top = 1 - _TITLE_INCHES / figure.get_figheight()
     figure.text(0.012, top, _title(findings), fontsize=13, fontweight="bold", color=_INK, va="top")
     figure.text(
-        0.012, 1 - 3.3 * _TITLE_INCHES / figure.get_figheight(), _subtitle(findings), fontsize=9, color=_INK, va="top"
+        0.012,
+        1 - 3.3 * _TITLE_INCHES / figure.get_figheight(),
+        _subtitle(findings),
+        fontsize=9,
+        color=_INK,
+        va="top",
     )
 
 
@@ -128,7 +140,7 @@ def _finish_rates(axes: Axes, findings: Findings) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: rate_text(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     threads = findings.machine.num_threads
-    alone = f"each stage alone on {threads} thread{'s' if threads > 1 else ''}"
+    alone = f"each stage alone on {quantity(threads, 'thread')}"
     axes.set_xlabel(f"images a second, {alone} (logarithmic; longer is faster)", color=_INK, fontsize=9)
     axes.grid(axis="x", alpha=0.25, which="major", zorder=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -142,11 +154,13 @@ def _draw_timeline(axes: Axes, findings: Findings) -> None:
     training = findings.training
     if training is None:
         return
-    waits = [1000 * seconds for seconds in training.waits]
-    steps = [1000 * seconds for seconds in training.steps]
-    numbers = range(1, len(steps) + 1)
-    axes.bar(numbers, steps, color=_DEVICE, width=0.85, label="the model's step")
-    axes.bar(numbers, waits, bottom=steps, color=_BINDING, width=0.85, label="waiting for input")
+    # Of more steps than there is room for, neighbours share a bar: their mean.
+    size = -(-len(training.steps) // _MOST_BARS)
+    waits, steps = (_means(seconds, size) for seconds in (training.waits, training.steps))
+    numbers = [1 + size * place + (size - 1) / 2 for place in range(len(steps))]
+    width = 0.85 * size
+    axes.bar(numbers, steps, color=_DEVICE, width=width, label="the model's step")
+    axes.bar(numbers, waits, bottom=steps, color=_BINDING, width=width, label="waiting for input")
     is_waiting = training.wait_share >= MAX_WAIT_SHARE
     axes.set_title(
         f"{training.model} waits for its input {share_text(training.wait_share)} of the time: "
@@ -157,7 +171,7 @@ def _draw_timeline(axes: Axes, findings: Findings) -> None:
     )
     axes.set_xlabel(f"training step of {training.batch_size:,} images", color=_INK, fontsize=9)
     axes.set_ylabel("milliseconds", color=_INK, fontsize=9)
-    axes.set_xlim(0.4, len(steps) + 0.6)
+    axes.set_xlim(0.4, len(training.steps) + 0.6)
     axes.set_ylim(0, 1.25 * max(step + wait for step, wait in zip(steps, waits, strict=True)))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
@@ -165,6 +179,12 @@ def _draw_timeline(axes: Axes, findings: Findings) -> None:
     axes.tick_params(labelsize=8.5, colors=_INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper right")
+
+
+def _means(seconds: Sequence[float], size: int) -> list[float]:
+    """Returns milliseconds, the mean of each `size` that follow each other."""
+    groups = [seconds[start : start + size] for start in range(0, len(seconds), size)]
+    return [1000 * sum(group) / len(group) for group in groups]
 
 
 def _colour(name: str, findings: Findings) -> str:
@@ -212,11 +232,12 @@ def _title(findings: Findings) -> str:
 def _subtitle(findings: Findings) -> str:
     data, machine = findings.data, findings.machine
     size = f" at {size_text(data.image_size)}" if data.image_size else ""
-    where = f"{machine.num_cores} core{'s' if machine.num_cores > 1 else ''}"
+    where = f"{quantity(machine.num_cores, 'core')}"
     if machine.is_accelerated:
         where += f" and {machine.device}"
     purpose = "training" if data.is_training else "validation"
+    name = cut(data.dataset, _LONGEST_NAME)
     return (
-        f"{data.dataset}, {data.variant}/{data.split}{size}: {data.num_examples:,} examples, "
+        f"{name}, {data.variant}/{data.split}{size}: {quantity(data.num_examples, 'example')}, "
         f"{bytes_text(data.num_bytes)}; read for {purpose} in batches of {data.batch_size} on {where}"
     )

@@ -16,17 +16,19 @@ def display(total: int) -> Iterator[Say]:
     if not sys.stderr.isatty():
         yield lambda title: print(f"measuring {title}", file=sys.stderr, flush=True)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+    from etl.cli import console
+    from etl.terminal import text_column
 
     columns = [
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        text_column("task.description"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=total, completed=-1)
 
         def say(title: str) -> None:

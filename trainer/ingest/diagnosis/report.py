@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import console as open_console
+from etl.cli import show_line
+from etl.words import quantity
 from trainer.ingest.diagnosis.accelerators import Accelerator
 from trainer.ingest.diagnosis.advice import Advice, advise
 from trainer.ingest.diagnosis.findings import STAGES, Findings
@@ -56,18 +58,17 @@ def print_tables(
     findings: Findings, accelerators: Sequence[Accelerator], chosen: Accelerator | None, plot: str
 ) -> None:
     """Prints tables, the verdict and the advice; arguments as for `print_json`."""
-    from rich.text import Text
 
     console = open_console()
-    console.print(Text(_describe(findings)), soft_wrap=True)
+    console.print(_describe(findings), soft_wrap=True)
     console.print(_rates_table(findings))
     for sentence in [*judge(findings), *_notes(findings)]:
-        console.print(Text(f"- {sentence}"))
+        console.print(f"- {sentence}")
     if accelerators:
         console.print(_accelerators_table(findings, accelerators))
     advice = advise(findings, chosen)
-    console.print(_advice_table(advice) if advice else Text(_nothing(findings, chosen)))
-    console.print(Text(plot), soft_wrap=True)
+    console.print(_advice_table(advice) if advice else _nothing(findings, chosen))
+    show_line(plot)
 
 
 def _nothing(findings: Findings, chosen: Accelerator | None) -> str:
@@ -85,7 +86,7 @@ def _describe(findings: Findings) -> str:
     size = f" at {size_text(data.image_size)}" if data.image_size else ""
     parts = [
         f"{data.dataset}: {data.variant}/{data.split}{size}",
-        f"{data.num_examples:,} examples in {data.num_shards} shard{'s' if data.num_shards > 1 else ''}",
+        f"{quantity(data.num_examples, 'example')} in {quantity(data.num_shards, 'shard')}",
         bytes_text(data.num_bytes),
         f"batches of {data.batch_size}",
         ("in training, random windows" if data.is_windowed else "in training")
@@ -141,9 +142,8 @@ def _accelerators_table(findings: Findings, accelerators: Sequence[Accelerator])
 
 def _advice_table(advice: Sequence[Advice]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("to change", "because")
     for one in advice:
-        table.add_row(Text(one.change), Text(one.why))
+        table.add_row(one.change, one.why)
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from etl.words import quantity
 from trainer.ingest.diagnosis.findings import MAX_WAIT_SHARE, Findings
 from trainer.ingest.diagnosis.wording import STAGE_WORDS, bytes_text, rate_text, seconds_text, share_text
 
@@ -38,7 +39,7 @@ def _what_binds(findings: Findings) -> str:
 
 
 def _how_far(findings: Findings) -> str:
-    threads = f"{findings.machine.num_threads} thread{'s' if findings.machine.num_threads > 1 else ''}"
+    threads = f"{quantity(findings.machine.num_threads, 'thread')}"
     copied = findings.bare_copy.median
     text = f"The whole pipeline gives {rate_text(findings.pipeline.median)} images/s: "
     of_copy = f"{share_text(findings.pipeline.median / copied)} of a bare read and copy of the same bytes"
@@ -81,7 +82,7 @@ def _other_work(findings: Findings) -> str:
     machine = findings.machine
     if machine.load < _BUSY_SHARE * machine.num_cores:
         return ""
-    cores = f"{machine.num_cores} core{'s' if machine.num_cores > 1 else ''}"
+    cores = f"{quantity(machine.num_cores, 'core')}"
     return (
         f"Other programs were using this machine (load {machine.load:.1f} on {cores} before the measurements): left "
         "alone, it is faster than these figures."

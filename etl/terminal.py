@@ -1,0 +1,38 @@
+"""A console on which names are text: brackets, colons and escape sequences in them do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions
+from rich.progress import TextColumn
+from rich.segment import Segment
+from rich.text import Text
+
+from etl.words import on_one_line, printable
+
+
+class PlainConsole(Console):
+    """Prints every `str`, alone or in a table's cell, as it is and on one line; colours need a `Text`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **kwargs)
+
+    def render_str(self, text: str, **kwargs: Any) -> Text:
+        """Returns a text without markup."""
+        return super().render_str(on_one_line(text), **{**kwargs, "markup": False, "emoji": False})
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Renders anything; whatever came by another way than `render_str` holds no escape sequence either."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def text_column(field: str) -> TextColumn:
+    """Returns a column of a progress display, a field of its task as it is.
+
+    Args:
+        field: As in `task.description`.
+    """
+    return TextColumn(f"{{{field}}}", markup=False)
