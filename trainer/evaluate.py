@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.errors import DatasetError
+from etl.words import quantity
 from trainer import pictures
+from trainer.confusion import Confusion
 from trainer.output import COLOURS_NAME, CONFUSION_NAME, MISTAKES_NAME
 from trainer.pictures.colours import MOST_COLOURED
+from trainer.pictures.confusion import block_size
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +26,10 @@ Prepare = Callable[[Any, Any], tuple[Any, Any]]
 
 # The least probability that the loss sees, as in Keras: the logarithm of 0 is none.
 _EPSILON = 1e-7
+
+# A matrix of more classes is longer than anybody reads: one of 20,000 has 400,000,000 numbers.
+_MOST_IN_MATRIX = 1_000
+_MOST_CONFUSIONS = 1_000
 
 # The square of the width of [-1, 1], which the peak signal-to-noise ratio refers to.
 _SQUARED_RANGE = 4.0
@@ -62,16 +69,17 @@ def evaluate_run(
         )
         pictures.draw_colours(samples, title, folder / COLOURS_NAME)
         return scores
-    worst = pictures.WorstMistakes()
-    scores = evaluate(model, dataset, class_names, prepare, worst)
-    matrix, count = np.array(scores["confusion_matrix"]), scores["num_examples"]
-    right = int(np.trace(matrix))
-    title = f"{right:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
-    pictures.draw_confusion(matrix, class_names, title, folder / CONFUSION_NAME)
+    worst, tally = pictures.WorstMistakes(), Tally(class_names)
+    _tally(model, dataset, prepare, worst, tally)
+    scores = tally.summarise()
+    count, wrong = scores["num_examples"], tally.num_wrong
+    title = f"{count - wrong:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
+    blocks = tally.confusion.blocks(block_size(len(class_names)))
+    pictures.draw_confusion(blocks, class_names, title, folder / CONFUSION_NAME)
     if worst.has_images:
         mistakes = worst.sorted()
-        title = f"{count - right:,} mistakes in {count:,} images"
-        if len(mistakes) < count - right:
+        title = f"{quantity(wrong, 'mistake')} in {quantity(count, 'image')}"
+        if len(mistakes) < wrong:
             title = f"The {len(mistakes)} surest of {title}"
         pictures.draw_mistakes(mistakes, class_names, title, folder / MISTAKES_NAME)
     return scores
@@ -100,12 +108,22 @@ def evaluate(
         DatasetError: the data set holds nothing.
     """
     tally = Tally(class_names)
+    _tally(model, dataset, prepare, worst, tally)
+    return tally.summarise()
+
+
+def _tally(
+    model: keras.Model,
+    dataset: tf.data.Dataset,
+    prepare: Prepare | None,
+    worst: pictures.WorstMistakes | None,
+    tally: Tally,
+) -> None:
     for images, given, wanted in _ask(model, dataset, prepare):
         labels, probabilities = wanted.numpy(), given.numpy()
         tally.add(labels, probabilities)
         if worst is not None and len(images.shape) == 4:
             worst.add(images.numpy(), labels, probabilities)
-    return tally.summarise()
 
 
 def evaluate_colours(
@@ -180,8 +198,10 @@ class Tally:
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
+        self.confusion = Confusion(len(class_names))
+        self.num_wrong = 0
         self._class_names = class_names
-        self._confusion = np.zeros((len(class_names), len(class_names)), np.int64)
+        self._num_examples = 0
         self._loss = 0.0
 
     def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -191,7 +211,10 @@ class Tally:
             labels: int, (B,), 0 to C - 1.
             probabilities: float, (B, C).
         """
-        self._confusion += count_confusions(labels, probabilities.argmax(axis=1), len(self._class_names))
+        predictions = probabilities.argmax(axis=1)
+        self.confusion.add(labels, predictions)
+        self._num_examples += len(labels)
+        self.num_wrong += int((labels != predictions).sum())
         right = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         self._loss -= float(np.log(np.maximum(right, _EPSILON)).sum())
 
@@ -201,46 +224,28 @@ class Tally:
         Returns:
             `num_examples`; `accuracy`, 0 to 1; `loss`, the mean cross-entropy in nats, without any penalty on weights;
             `classes`, by name: `num_examples`, `num_predicted`, `precision`, `recall`, `f1` (null where there is
-            nothing to divide by); `confusion_matrix`, true classes down, predicted ones across.
+            nothing to divide by); `confusion_matrix`, true classes down, predicted ones across, of up to 1,000 classes;
+            of more `confusions`, the 1,000 most frequent mistakes: `true`, `predicted`, `count`.
 
         Raises:
             DatasetError: there was nothing.
         """
-        confusion = self._confusion
-        count = int(confusion.sum())
+        count, names = self._num_examples, self._class_names
         if not count:
             raise DatasetError("there is nothing to evaluate on: the split holds no examples")
-        return {
+        scores = {
             "num_examples": count,
-            "accuracy": float(np.trace(confusion) / count),
+            "accuracy": (count - self.num_wrong) / count,
             "loss": self._loss / count,
-            "classes": {name: _score(confusion, index) for index, name in enumerate(self._class_names)},
-            "confusion_matrix": confusion.tolist(),
+            "classes": dict(zip(names, self.confusion.score(), strict=True)),
         }
-
-
-def count_confusions(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts how often each class was taken for each.
-
-    Args:
-        labels: int, (N,), 0 to C - 1.
-        predictions: int, (N,), 0 to C - 1.
-        num_classes: C.
-
-    Returns:
-        int64, (C, C): true classes down, predicted ones across.
-    """
-    pairs = labels.astype(np.int64) * num_classes + predictions
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-def _score(confusion: np.ndarray, index: int) -> dict[str, Any]:
-    right = int(confusion[index, index])
-    num_examples, num_predicted = int(confusion[index].sum()), int(confusion[:, index].sum())
-    return {
-        "num_examples": num_examples,
-        "num_predicted": num_predicted,
-        "precision": right / num_predicted if num_predicted else None,
-        "recall": right / num_examples if num_examples else None,
-        "f1": 2 * right / (num_examples + num_predicted) if num_examples + num_predicted else None,
-    }
+        if len(names) <= _MOST_IN_MATRIX:
+            return {**scores, "confusion_matrix": self.confusion.blocks().tolist()}
+        mistakes = self.confusion.most_frequent(_MOST_CONFUSIONS)
+        return {
+            **scores,
+            "confusions": [
+                {"true": names[true], "predicted": names[predicted], "count": number}
+                for true, predicted, number in mistakes
+            ],
+        }

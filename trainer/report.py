@@ -8,14 +8,19 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
 from etl.cli import console as open_console
+from etl.cli import show_line
+from trainer.output import EVALUATION_NAME
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.data import Data
     from trainer.training import Trained
+
+
+# Of a longer table of classes the end alone would be on the screen.
+MOST_ROWS = 60
 
 
 def print_summary(
@@ -39,13 +44,13 @@ def print_summary(
     console = open_console()
     done = Table("training", "", show_header=False)
     for name, value in _facts(config, data, trained, evaluation, seconds).items():
-        done.add_row(name, Text(value))
+        done.add_row(name, value)
     console.print(done)
     if evaluation is not None and "classes" in evaluation:
         console.print(_classes_table(evaluation))
     places = config.places
     for path in (places.model_dir, *(posixpath.join(places.output_dir, name) for name in names)):
-        console.print(Text(path), soft_wrap=True)
+        show_line(path)
 
 
 def _facts(
@@ -90,8 +95,15 @@ def _classes_table(evaluation: Mapping[str, Any]) -> Table:
     table = Table("class", "test examples", "precision", "recall", "F1")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, scores in evaluation["classes"].items():
+    classes = evaluation["classes"]
+    if len(classes) > MOST_ROWS:
+        # Those that a person would look at first.
+        scored = [name for name, scores in classes.items() if scores["f1"] is not None]
+        worst = sorted(scored, key=lambda name: classes[name]["f1"])[:MOST_ROWS]
+        table.caption = f"the {len(worst)} of {len(classes):,} classes with the lowest F1; {EVALUATION_NAME} has all"
+        classes = {name: classes[name] for name in worst}
+    for name, scores in classes.items():
         shares = (scores[measure] for measure in ("precision", "recall", "f1"))
         cells = ["-" if share is None else f"{share:.3f}" for share in shares]
-        table.add_row(Text(name), f"{scores['num_examples']:,}", *cells)
+        table.add_row(name, f"{scores['num_examples']:,}", *cells)
     return table

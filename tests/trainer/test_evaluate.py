@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from etl.errors import DatasetError
-from trainer.evaluate import Tally, count_confusions, evaluate, evaluate_colours, evaluate_run
+from trainer.confusion import Confusion
+from trainer.evaluate import Tally, evaluate, evaluate_colours, evaluate_run
 from trainer.objective import make_objective
 from trainer.pictures import ColourSample
 
@@ -66,7 +67,9 @@ def test_a_probability_of_nothing_is_a_finite_loss() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40), st.integers(1, 40))
 def test_counts_add_up_however_they_are_batched(pairs: list[tuple[int, int]], batch_size: int) -> None:
     labels, predictions = (np.array(column, np.int32) for column in zip(*pairs, strict=True))
-    confusion = count_confusions(labels, predictions, 3)
+    counted = Confusion(3)
+    counted.add(labels, predictions)
+    confusion = counted.blocks()
     for true in range(3):
         for predicted in range(3):
             assert confusion[true, predicted] == pairs.count((true, predicted))
