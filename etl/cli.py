@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+from etl import paths
 from etl.errors import ConfigError
 from etl.words import on_one_line, one_line
 
@@ -93,6 +95,29 @@ def number(
         if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
             raise ConfigError(field, text, what)
         return value
+
+    return parse
+
+
+def path(field: str) -> Callable[[str], str]:
+    """Makes an argparse `type` for a path, local or on an object store that is supported.
+
+    Args:
+        field: The option's name, for the message.
+
+    Returns:
+        A function from text to the same text that raises `ConfigError`.
+    """
+    return functools.partial(paths.check, field)
+
+
+def local_path(field: str) -> Callable[[str], str]:
+    """Makes an argparse `type` for a path on this machine; raises `ConfigError` for any other."""
+
+    def parse(text: str) -> str:
+        if paths.is_remote(paths.check(field, text)):
+            raise ConfigError(field, text, "a local path")
+        return text
 
     return parse
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
 from etl import progress, storage
-from etl.cli import Parser, load_tensorflow, note, show_line
+from etl.cli import Parser, load_tensorflow, note, path, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from etl.manifest import Manifest, Variant
@@ -28,10 +28,20 @@ _MOST_NAMES = 20
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns 0 where all is as the manifest says, else 1."""
     parser = Parser(prog="etl.inspect", description="Checks a data set against its manifest and shows what is inside.")
-    parser.add_argument("data_dir", metavar="DIR", help="folder of the data set")
-    parser.add_argument("--compare", metavar="DIR", help="another data set that should hold the same; checks both")
+    parser.add_argument("data_dir", type=path("DIR"), metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "--compare",
+        type=path("--compare"),
+        metavar="DIR",
+        help="another data set that should hold the same; checks both",
+    )
     parser.add_argument("--quick", action="store_true", help="check that the shards are there, and read none of them")
-    parser.add_argument("--sheet", metavar="FILE", help=f"where to write the contact sheet; default DIR/{SHEET_NAME}")
+    parser.add_argument(
+        "--sheet",
+        type=path("--sheet"),
+        metavar="FILE",
+        help=f"where to write the contact sheet; default DIR/{SHEET_NAME}",
+    )
     arguments = parser.parse_args(argv)
     if arguments.sheet and (arguments.compare or arguments.quick):
         other = "--compare" if arguments.compare else "--quick"

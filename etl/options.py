@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl import runners, storage
-from etl.cli import HelpFormatter, Parser, number, parse_size
+from etl.cli import HelpFormatter, Parser, number, parse_size, path
 from etl.config import (
     COMPRESSIONS,
     DEFAULT_JPEG_QUALITY,
@@ -126,8 +126,10 @@ def _weights_path(weights: str | None) -> str | None:
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", choices=SOURCES, required=True, help="what kind of data set to read")
-    group.add_argument("--input", help="folder or file to read; for csv the CSV file")
-    group.add_argument("--labels", metavar="FILE", help="class names, one a line, in the order of label_int")
+    group.add_argument("--input", type=path("--input"), help="folder or file to read; for csv the CSV file")
+    group.add_argument(
+        "--labels", type=path("--labels"), metavar="FILE", help="class names, one a line, in the order of label_int"
+    )
     group.add_argument(
         "--split_by",
         choices=SPLIT_BY,
@@ -135,7 +137,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         help="how to split: a seeded hash of the content, the data set's official lists, the CSV's column; "
         "auto: the lists or the column where there are any",
     )
-    group.add_argument("--classes_from", metavar="MANIFEST", help="keep the class names of an earlier data set")
+    group.add_argument(
+        "--classes_from",
+        type=path("--classes_from"),
+        metavar="MANIFEST",
+        help="keep the class names of an earlier data set",
+    )
     group.add_argument("--label", choices=("breed", "species"), default="breed", help="for pets: what the label is")
     group.add_argument("--include_unlisted", action="store_true", help="for pets: write images that are in no list too")
     group.add_argument("--trimaps", action="store_true", help="for pets: add the trimap, a PNG, to each example")
@@ -154,7 +161,13 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--output", required=True, metavar="DIR", help="folder of the data set, local or gs://...")
+    group.add_argument(
+        "--output",
+        type=path("--output"),
+        required=True,
+        metavar="DIR",
+        help="folder of the data set, local or gs://...",
+    )
     group.add_argument("--variants", default="jpeg", help=f"one or more of {','.join(VARIANTS)}, with commas between")
     group.add_argument(
         "--image_size",
@@ -180,6 +193,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--compression", choices=COMPRESSIONS, default=_DEFAULTS.compression, help="of whole files")
     group.add_argument(
         "--embedding_weights",
+        type=path("--embedding_weights"),
         metavar="imagenet|FILE",
         help="MobileNetV2's weights, without its top; embedding needs them",
     )

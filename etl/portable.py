@@ -9,7 +9,6 @@ import socket
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from etl import storage
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def check_servers(name: str, options: PipelineOptions) -> None:
             )
         option = f"{name.removesuffix('Runner').lower()}_job_server_jar"
         jar = options.get_all_options()[option]
-        if jar and storage.is_local(jar) and not zipfile.is_zipfile(jar):
+        if jar and "://" not in jar and not zipfile.is_zipfile(jar):
             mend = "this file is none" if os.path.isfile(jar) else "there is no such file"
             raise ConfigError(f"--{option}", jar, "the path of a job server's jar", mend)
     if name == "PrismRunner" and portable.environment_type == "EXTERNAL":

@@ -21,7 +21,7 @@ _MAX_ITEMS = 8 * NUM_READERS
 
 def is_slow(uri: str) -> bool:
     """Tells whether a file is to be waited for: on a store, not on a local disk nor made by a source."""
-    return storage.lists_digests(uri) or uri.partition("://")[0] in ("s3", "azfs", "hdfs")
+    return storage.lists_digests(uri)
 
 
 def read_ahead(

@@ -1,7 +1,7 @@
 """Files by path, local or on an object store.
 
-Local paths go through the operating system, `gs://` through Google's client, other schemes (`s3://`, `hdfs://`) through
-Beam's file systems; each is imported when the first such path is met.
+Local paths go through the operating system, `gs://` through Google's client, which is imported when the first such path
+is met; other schemes are rejected, see `etl.paths`.
 
 Whatever a store fails for is tried again for a while; what remains is raised as `ConfigError` where the operator can
 mend it (no such bucket, no permission, no credentials) and as `StorageError` where the store itself fails.
@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import BinaryIO, TypeVar
 
+from etl import paths
 from etl.errors import UploadLostError
 from etl.stores.stored import StoredFile
 
 _Result = TypeVar("_Result")
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _WILDCARD = re.compile(r"[*?[]")
 # Forgotten uploads are rare, and several in a row are something else.
 _NUM_ATTEMPTS = 3
 
 
 def is_local(path: str) -> bool:
-    """Tells whether a path has no scheme."""
-    return _SCHEME.match(path) is None
+    """Tells whether a path has no scheme; raises `ConfigError` for one that is not supported."""
+    return not paths.is_remote(path)
 
 
 def lists_digests(path: str) -> bool:
@@ -230,5 +230,4 @@ def absolute(path: str) -> str:
 
 def _store(path: str) -> ModuleType:
     """Returns the module for a path, importing it if need be."""
-    name = "local" if is_local(path) else "gcs" if path.startswith("gs://") else "beam"
-    return importlib.import_module(f"etl.stores.{name}")
+    return importlib.import_module("etl.stores.local" if is_local(path) else "etl.stores.gcs")

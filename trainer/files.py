@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl import paths
 from etl.cli import import_tensorflow
 from etl.errors import ConfigError, PetalstreamError, one_line
 
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     import tensorflow as tf
 # What TensorFlow gives a meaning in the name of a file.
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 # What TensorFlow puts around the answer of an object store.
 _NOISE = re.compile(r"Error executing an HTTP request: |\s*when (?:reading|writing|initiating|composing)? ?gs://\S+.*")
 
 
 def is_remote(path: str) -> bool:
-    """Returns whether a path is one on an object store."""
-    return _SCHEME.match(path) is not None
+    """Returns whether a path is one on an object store; raises `ConfigError` for one that is not supported."""
+    return paths.is_remote(path)
 
 
 def read_text(path: str) -> str:

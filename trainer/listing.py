@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from etl import paths
 from trainer.files import is_remote, read_bytes
 
 _WILDCARD = re.compile(r"[*?[]")
@@ -37,6 +38,8 @@ def read_file(path: str) -> bytes:
     Raises:
         OSError: it can't be had; the message says why and doesn't repeat the path.
     """
+    if problem := paths.problem(path):
+        raise OSError(problem)
     if not is_remote(path):
         try:
             return Path(path).read_bytes()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etl import paths
 from etl.cli import Parser, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
 from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
@@ -23,6 +24,7 @@ PROG = "trainer.task"
 # The part of a run's own config.yaml that no flag sets: facts about the data and the machine. It is read over, so that
 # such a file can be given to --config.
 RESOLVED = "resolved"
+_PATHS = ("data_dir", "output_dir", "model_dir", "checkpoint_dir", "log_dir", "init_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Comm
         if name not in given:
             mend = f"${variable} may say it too; see python -m {PROG} --help"
             raise ConfigError(f"--{name}", None, "a value", mend)
+    for name in _PATHS:
+        # Whether a flag, the file or the environment says it.
+        if name in given:
+            paths.check(f"--{name}", given[name])
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     config = TrainConfig(
         **{name: value for name, value in given.items() if name in fields},
@@ -282,6 +288,7 @@ def _read_yaml(path: str) -> Mapping[str, Any]:
     """
     import yaml
 
+    paths.check("--config", path)
     try:
         content = yaml.safe_load(read_text(path) if is_remote(path) else Path(path).read_text(encoding="utf-8"))
     except OSError as error:

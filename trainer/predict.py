@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl.cli import Parser, console, hushed, note
+from etl.cli import Parser, console, hushed, note, path
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
@@ -87,7 +87,12 @@ class Prediction:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns 0 where every file got an answer, else 1."""
     parser = Parser(prog="trainer.predict", description="Asks an exported model what is on photographs.")
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="a SavedModel, or the --output_dir of trainer.task")
+    parser.add_argument(
+        "model_dir",
+        type=path("MODEL_DIR"),
+        metavar="MODEL_DIR",
+        help="a SavedModel, or the --output_dir of trainer.task",
+    )
     add_arguments(parser)
     arguments = parser.parse_args(argv)
     return answer(load(arguments.model_dir), arguments)
@@ -96,10 +101,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the photographs, and how answers are shown."""
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="image files, folders of them, or patterns as 'photos/**/*.jpg'"
+        "files",
+        type=path("FILE"),
+        metavar="FILE",
+        nargs="+",
+        help="image files, folders of them, or patterns as 'photos/**/*.jpg'",
     )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
-    parser.add_argument("--output_dir", metavar="DIR", help="where a model that gives colours puts its images")
+    parser.add_argument(
+        "--output_dir",
+        type=path("--output_dir"),
+        metavar="DIR",
+        help="where a model that gives colours puts its images",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace images that are in DIR already")
 
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from etl import manifest as manifests
 from etl import storage
 from etl.card import FILE_NAME, write_card
-from etl.cli import Parser, show_line
+from etl.cli import Parser, path, show_line
 from etl.errors import EXIT_OK, ConfigError, run_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     parser = Parser(prog="etl.card", description=f"Writes {FILE_NAME}, a page that shows what a data set holds.")
-    parser.add_argument("data_dir", metavar="DIR", help="folder of the data set")
+    parser.add_argument("data_dir", type=path("DIR"), metavar="DIR", help="folder of the data set")
     data_dir = storage.absolute(parser.parse_args(argv).data_dir)
     if storage.is_local(data_dir) and not os.path.isdir(data_dir):
         raise ConfigError("DIR", data_dir, "the folder of a data set")

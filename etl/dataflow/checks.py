@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from etl import storage
+from etl import paths, storage
 from etl.config import EtlConfig
 from etl.errors import ConfigError
 
@@ -168,5 +168,6 @@ def _check_files(values: Mapping[str, object]) -> None:
     files = [("--extra_package", path) for path in extra] if isinstance(extra, list) else []
     files += [(f"--{name}", values[name]) for name in ("setup_file", "requirements_file") if values[name] is not None]
     for name, path in files:
+        paths.check(name, str(path))
         if storage.is_local(str(path)) and not os.path.isfile(str(path)):
             raise ConfigError(name, path, "a file that is there")

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from etl import storage
+from etl import paths, storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
@@ -43,8 +43,8 @@ SPLIT_NAMES: Mapping[str, str] = {
     "testing": "test",
 }
 
-# Beam's file systems, each with what it takes for a file's path.
-_REMOTE = re.compile(r"((gs|s3|azfs)://[^/]+|hdfs://[^/]*)/.+", re.DOTALL)
+# An object, and not a bucket alone.
+_OBJECT = re.compile(r"gs://[^/]+/.+", re.DOTALL)
 
 _UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 # A header line may have as many.
@@ -194,8 +194,10 @@ def _problem(layout: _Layout, row: Row, way: str | None) -> str:
         return "no path" if label else "no label"
     if "\0" in path or not _is_utf8(path + label):
         return "no UTF-8 text"
-    if not storage.is_local(path) and not _REMOTE.fullmatch(path):
-        return f"{path!r} is neither a path nor an object of gs://, s3://, azfs:// or hdfs://"
+    if wrong := paths.problem(path, posixpath.dirname(layout.csv_path)):
+        return f"{path!r} is not {paths.EXPECTED}: {wrong}"
+    if not storage.is_local(path) and not _OBJECT.fullmatch(path):
+        return f"{path!r} names no object"
     if way == "column" and _split(layout, row) not in SPLIT_NAMES:
         return f"split {row.cells[layout.split or 0]!r}, expected TRAIN, VALIDATE or TEST"
     return ""

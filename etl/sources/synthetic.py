@@ -150,7 +150,7 @@ def _hash(text: str) -> int:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="etl.sources.synthetic", description="Draw photographs of flowers, one folder a class.")
-    parser.add_argument("folder", metavar="DIR", help="a new or an empty folder")
+    parser.add_argument("folder", type=cli.local_path("DIR"), metavar="DIR", help="a new or an empty folder")
     parser.add_argument(
         "--num_images",
         type=cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),

@@ -1,4 +1,4 @@
-"""The kinds of file stores: a local disk, Google Cloud Storage, and whatever else Beam knows.
+"""The kinds of file stores: a local disk and Google Cloud Storage.
 
 Each module has the same functions, which `etl.storage` calls by the path's scheme.
 """

@@ -73,6 +73,5 @@ def test_what_a_read_raises_is_raised_at_its_item() -> None:
 
 def test_what_is_waited_for() -> None:
     assert is_slow("gs://bucket/x")
-    assert is_slow("s3://bucket/x")
     assert not is_slow("/photos/x")
     assert not is_slow("synthetic://3")

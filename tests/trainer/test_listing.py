@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from etl import paths
+from etl.errors import ConfigError
 from trainer.listing import list_files, read_file, translate
 
 NAMES = ("b/2.jpg", "b/10.jpg", "b/deep/er/3.jpg", "a/1.jpg", "a/1.png", "0.jpg", ".hidden.jpg", ".git/x.jpg")
@@ -24,6 +26,19 @@ PATTERNS = {
     "*.gif": ["*.gif"],
     "missing.jpg": ["missing.jpg"],
 }
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes TensorFlow's memory a store that is supported."""
+    monkeypatch.setattr(paths, "SUPPORTED", {"gs", "ram"})
+
+
+def test_a_store_that_is_not_supported_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="^s3:// is not supported"):
+        read_file("s3://bucket/a.jpg")
+    with pytest.raises(ConfigError, match="s3:// is not supported"):
+        list(list_files(["s3://bucket/*"]))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from etl import manifest
+from etl import paths as path_kinds
 from etl.errors import ConfigError, run_main
 from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import predict as predictor
@@ -115,9 +116,14 @@ def test_patterns_and_folders_stand_for_their_files(
 
 
 def test_an_object_stores_files_and_model_are_read(
-    run_dir: Path, photo_files: dict[str, list[Path]], capfd: pytest.CaptureFixture[str]
+    run_dir: Path,
+    photo_files: dict[str, list[Path]],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import tensorflow as tf
+
+    monkeypatch.setattr(path_kinds, "SUPPORTED", {"gs", "ram"})
 
     # TensorFlow's file system in memory is reached as an object store is.
     store = "ram://predict"

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from etl import failures, progress, runners, storage
-from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number
+from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path
 from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.words import quantity
@@ -69,16 +69,26 @@ def _parser() -> Parser:
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
-    parser.add_argument("--output", required=True, metavar="FILE", help="what to write, local or gs://...")
+    parser.add_argument(
+        "--output", type=path("--output"), required=True, metavar="FILE", help="what to write, local or gs://..."
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE, once the new one is complete")
     making = parser.add_argument_group("making instances")
     making.add_argument(
-        "--make_instances", nargs="+", metavar="FILE", help="images, folders of them, or patterns as 'photos/**/*.jpg'"
+        "--make_instances",
+        type=path("--make_instances"),
+        nargs="+",
+        metavar="FILE",
+        help="images, folders of them, or patterns as 'photos/**/*.jpg'",
     )
     making.add_argument("--by_name", action="store_true", help="only name the images, and leave reading to the workers")
     predicting = parser.add_argument_group("predicting")
-    predicting.add_argument("--model_dir", metavar="DIR", help="a SavedModel, or the --output_dir of trainer.task")
-    predicting.add_argument("--input", metavar="FILE", help="JSON lines of instances, local or gs://...")
+    predicting.add_argument(
+        "--model_dir", type=path("--model_dir"), metavar="DIR", help="a SavedModel, or the --output_dir of trainer.task"
+    )
+    predicting.add_argument(
+        "--input", type=path("--input"), metavar="FILE", help="JSON lines of instances, local or gs://..."
+    )
     predicting.add_argument(
         "--batch_size",
         type=number("--batch_size", int, minimum=1, what="instances, 1 or more"),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl import manifest as manifests
-from etl.cli import Parser, load_tensorflow, number, parse_size
+from etl.cli import Parser, load_tensorflow, number, parse_size, path
 from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line, run_main
 from etl.manifest import Manifest, Variant
 from trainer import models
@@ -66,7 +66,9 @@ def parser() -> Parser:
         description="Times each stage of a data set's input, says which one binds and what to change, and draws it.",
         formatter_class=argparse.HelpFormatter,
     )
-    made.add_argument("data_dir", metavar="DIR", help="folder of the data set, local or on an object store")
+    made.add_argument(
+        "data_dir", type=path("DIR"), metavar="DIR", help="folder of the data set, local or on an object store"
+    )
     made.add_argument("--variant", help="which variant of the data set (default: its first)")
     made.add_argument("--split", default="train", help="which split (default: train)")
     made.add_argument(
@@ -110,7 +112,9 @@ def parser() -> Parser:
         metavar="N",
         help="for reading and decoding (default: one a core)",
     )
-    made.add_argument("--plot", metavar="FILE", help=f"the picture, a PNG (default: {PLOT_NAME} in DIR)")
+    made.add_argument(
+        "--plot", type=path("--plot"), metavar="FILE", help=f"the picture, a PNG (default: {PLOT_NAME} in DIR)"
+    )
     made.add_argument(
         "--format", choices=("table", "json"), default="table", help="of what is printed (default: table)"
     )

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl import manifest as manifests
-from etl import schema
+from etl import paths, schema
 from etl.errors import ConfigError, DatasetError
 from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.records import FeatureSpec
@@ -112,8 +112,8 @@ def _parse(data_dir: str) -> Sequence[tuple[str | None, str]]:
     """Returns the files of each split; None where the lines themselves say which."""
     pieces = _PART.split(data_dir)
     if len(pieces) == 1:
-        return [(None, data_dir)]
-    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+        return [(None, paths.check("--data_dir", data_dir))]
+    return [(split, paths.check("--data_dir", files)) for split, files in zip(pieces[1::2], pieces[2::2], strict=True)]
 
 
 def _lines(pattern: str) -> Iterator[tuple[str, int, str]]:
@@ -142,6 +142,8 @@ def _parse_line(line: str, where: str, folder: str, split: str | None) -> _Item 
         raise ConfigError("--data_dir", where, "one label an image", f"this one has {len(labels)}: {', '.join(labels)}")
     if use not in _USES:
         raise ConfigError("--data_dir", where, f"{_USE_LABEL} to be one of {', '.join(_USES)}", f"it is {use}")
+    if problem := paths.problem(uri):
+        raise ConfigError("--data_dir", where, f"an image at {paths.EXPECTED}", f"{uri}: {problem}")
     if not labels:
         return None
     is_whole = is_remote(uri) or os.path.isabs(uri)

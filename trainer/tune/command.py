@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import etl
-from etl.cli import Parser, number, show_line
+from etl.cli import Parser, local_path, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from trainer import options, output
 from trainer.config import MONITORS, TrainConfig
-from trainer.files import is_remote
 from trainer.ingest.plan import num_cores
 from trainer.tune import folder, results, search, spec
 from trainer.tune.process import Process, environment, share_cores
@@ -51,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     study = spec.load(spec.find(wanted.config))
     arguments = [*study.arguments, *arguments]
     output_dir = Path(wanted.output_dir)
-    if is_remote(wanted.output_dir):
-        raise ConfigError("--output_dir", wanted.output_dir, "a local folder")
     config = _check_arguments(study, arguments, output_dir)
     fingerprint = _check_data(config)
     num_threads = wanted.threads_per_trial or max(1, num_cores() // study.parallel_trials)
@@ -93,7 +90,13 @@ def make_parser() -> Parser:
     made.add_argument(
         "--config", required=True, metavar="NAME|FILE", help="YAML file of the study, or the name of one of ours"
     )
-    made.add_argument("--output_dir", required=True, metavar="DIR", help="folder for the study and its trials")
+    made.add_argument(
+        "--output_dir",
+        type=local_path("--output_dir"),
+        required=True,
+        metavar="DIR",
+        help="folder for the study and its trials",
+    )
     made.add_argument(
         "--seed",
         type=number("--seed", int, minimum=0, maximum=_MAX_SEED, what=f"a whole number from 0 to {_MAX_SEED}"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.cli import Parser, number
+from etl.cli import Parser, number, path
 from etl.errors import EXIT_OK, ConfigError
 from trainer.listing import list_files, read_file
 from trainer.vertex import deployment, naming, options, registry, waiting
@@ -81,7 +81,11 @@ class Batch:
 def add_arguments(parser: Parser) -> None:
     """Adds the command's options."""
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", help="image files, folders of them, or patterns as 'photos/**/*.jpg'"
+        "files",
+        type=path("FILE"),
+        metavar="FILE",
+        nargs="*",
+        help="image files, folders of them, or patterns as 'photos/**/*.jpg'",
     )
     options.add_cloud_arguments(parser)
     parser.add_argument(

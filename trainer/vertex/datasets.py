@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from etl.cli import Parser
+from etl.cli import Parser, path
 from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex import buckets, clients, naming, photo_lists, requests
 from trainer.vertex.failures import telling
@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--import_schema", default=SINGLE_LABEL, metavar="URI", help="what such a line is")
     made = parser.add_argument_group("a list from a data set of etl.run")
-    made.add_argument("--from_data_dir", metavar="DIR", help="its folder")
+    made.add_argument("--from_data_dir", type=path("--from_data_dir"), metavar="DIR", help="its folder")
     made.add_argument("--images", metavar="URI", help="gs:// path of the folder of photographs that it was made from")
     made.add_argument("--staging_bucket", metavar="URI", help="gs:// path below which the list is written")
     add_label_argument(parser)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from etl import __version__
-from etl.cli import Parser
+from etl.cli import Parser, local_path
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError, one_line
 from trainer.vertex import contract
 
@@ -38,7 +38,13 @@ class PackageError(PetalstreamError):
 
 def add_arguments(parser: Parser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--output_dir", default="dist", metavar="DIR", help="where to put the distribution")
+    parser.add_argument(
+        "--output_dir",
+        type=local_path("--output_dir"),
+        default="dist",
+        metavar="DIR",
+        help="where to put the distribution",
+    )
     parser.add_argument(
         "--no_check",
         action="store_true",

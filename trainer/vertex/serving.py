@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from etl.cli import Parser, console
+from etl.cli import Parser, console, path
 from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex import artifacts, buckets, deployment, endpoints, options, rollout
 from trainer.vertex.artifacts import Artifact
@@ -18,6 +18,7 @@ def add_arguments(parser: Parser) -> None:
     """Adds the command's options."""
     parser.add_argument(
         "model_dir",
+        type=path("MODEL_DIR"),
         metavar="MODEL_DIR",
         help="a SavedModel, or the --output_dir of trainer.task; in a bucket, or local and uploaded first",
     )

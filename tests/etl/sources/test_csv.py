@@ -18,7 +18,8 @@ from etl.records import SourceImage
 from etl.sources import csv
 from etl.sources.rows import Row, read_rows
 
-NO_PATH = "is neither a path nor an object of gs://, s3://, azfs:// or hdfs://"
+NO_PATH = "is not a local path or gs://bucket/name: "
+COPY = "is not supported: copy the files to a local disk or to gs://"
 
 
 def write(folder: Path, content: str | bytes, name: str = "list.csv") -> Path:
@@ -113,9 +114,11 @@ def test_a_label_outside_the_labels_file(tmp_path: Path) -> None:
         (b"a.jpg, ", "no label"),
         (b"caf\xe9.jpg,roses", "no UTF-8 text"),
         (b"a\0.jpg,roses", "no UTF-8 text"),
-        (b"https://x.org/a.jpg,roses", f"'https://x.org/a.jpg' {NO_PATH}"),
-        (b"gs://bucket,roses", f"'gs://bucket' {NO_PATH}"),
-        (b"gs:///a.jpg,roses", f"'gs:///a.jpg' {NO_PATH}"),
+        (b"https://x.org/a.jpg,roses", f"'https://x.org/a.jpg' {NO_PATH}https:// {COPY}"),
+        (b"s3://bucket/a.jpg,roses", f"'s3://bucket/a.jpg' {NO_PATH}s3:// {COPY}"),
+        (b"gs:/bucket/a.jpg,roses", f"'gs:/bucket/a.jpg' {NO_PATH}did you mean gs://bucket/a.jpg?"),
+        (b"gs://bucket,roses", "'gs://bucket' names no object"),
+        (b"gs:///a.jpg,roses", f"'gs:///a.jpg' {NO_PATH}did you mean gs://a.jpg?"),
         (b'"a.jpg,roses', "',' expected after '\"'"),
         (b'a.jpg,"roses', "',' expected after '\"'"),
         (b'"a"b.jpg,roses', "',' expected after '\"'"),
