@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from etl.stores.stored import StoredFile
-
 # What a source may add to each example: bytes, text, whole numbers or real numbers.
 ExtraValue = bytes | str | int | float | tuple[int, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What a store's listing says of one file.
+
+    Attributes:
+        path: In full.
+        num_bytes: Its size; None where the listing doesn't say what a reader would get.
+        md5: Of its bytes, 32 hexadecimal digits; "" where the listing doesn't say.
+    """
+
+    path: str
+    num_bytes: int | None = None
+    md5: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from etl.lines import decode_result
 from etl.mobilenet import IMAGENET
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
-from etl.records import Unit, UnitResult
-from etl.stores.stored import StoredFile
+from etl.records import StoredFile, Unit, UnitResult
 
 JOB_NAME = "job.txt"
 _CHUNK_BYTES = 1 << 20

@@ -2,65 +2,120 @@
 
 from __future__ import annotations
 
-import ast
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.import_graph import PACKAGES, SHARED, find_breaches, read_arrows
+
 ROOT = Path(__file__).parents[1]
-# What batch prediction takes besides.
-BATCH_ONLY = {"etl.storage", "etl.progress", "etl.parallel", "etl.runners", "etl.failures", "etl.dataflow"}
-# What the training side may take from the ETL.
-SHARED = {
-    *("etl", "etl.schema", "etl.manifest", "etl.images", "etl.errors", "etl.cli", "etl.records", "etl.mobilenet"),
-    "etl.parsing",
-    "etl.terminal",
-    "etl.words",
-}
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            names = (alias.name for alias in node.names if node.module == "etl" and alias.name != "__version__")
-            yield from (f"{node.module}.{name}" for name in names)
+def test_imports_point_one_way() -> None:
+    assert find_breaches(ROOT) == []
 
 
-def test_the_etl_never_imports_the_trainer() -> None:
-    for path in (ROOT / "etl").rglob("*.py"):
-        assert not [name for name in imports(path) if name.split(".")[0] == "trainer"], path
+def test_the_arrows_are_those_of_the_packages() -> None:
+    arrows = {(arrow.source, arrow.target) for arrow in read_arrows(ROOT)}
+    assert len(arrows) > 1_000
+    # One of each form: at the top, within a function, of a module, of a name, for type checkers.
+    assert {("etl.schema", "etl.records"), ("etl.run", "etl.pipeline"), ("trainer.data", "etl.manifest")} <= arrows
+    assert {("trainer.data", "etl.errors"), ("etl.card.page", "etl.card.style")} <= arrows
+    assert ("trainer.data", "trainer.position") in {
+        (arrow.source, arrow.target) for arrow in read_arrows(ROOT) if arrow.for_types
+    }
 
 
-def test_the_trainer_imports_only_the_shared_modules_and_never_beam() -> None:
-    paths = list((ROOT / "trainer").rglob("*.py"))
-    assert len(paths) > 10
-    for path in paths:
-        # The one command of the trainer that runs on Beam, and is in no training container.
-        is_batch = path.parent.name == "batch_predict"
-        allowed = SHARED | BATCH_ONLY if is_batch else SHARED
-        for name in imports(path):
-            assert name.split(".")[0] != "apache_beam" or (is_batch and path.name == "pipeline.py"), path
-            if name.split(".")[0] == "etl":
-                shared = allowed - {"etl"}
-                assert name == "etl" or any(name == part or name.startswith(f"{part}.") for part in shared), (
-                    path,
-                    name,
-                )
+# A file, a line that is added to it, and what is found.
+BREACHES = [
+    ("etl/plan.py", "import trainer.files", "etl.plan, line .*: imports trainer.files"),
+    ("etl/schema.py", "from trainer import files", "etl.schema, line .*: imports trainer.files"),
+    ("etl/work.py", "def late() -> None:\n    import trainer", "etl.work, line .*: imports trainer"),
+    ("etl/work.py", "import tests.photos", "etl.work, line .*: imports tests.photos"),
+    (
+        "trainer/data.py",
+        "import etl.storage",
+        "trainer.data, line .*: imports etl.storage, which the trainer doesn't share",
+    ),
+    ("trainer/data.py", "from etl import storage", "trainer.data, line .*: imports etl.storage, which the trainer"),
+    ("trainer/data.py", "import etl.plan as p", "trainer.data, line .*: imports etl.plan, which the trainer"),
+    ("trainer/layers/batch.py", "from etl.sources.csv import read_rows", "imports etl.sources.csv, which the trainer"),
+    ("trainer/data.py", "import apache_beam as beam", "trainer.data, line .*: imports Beam"),
+    ("trainer/batch_predict/work.py", "import apache_beam", "trainer.batch_predict.work, line .*: imports Beam"),
+    ("trainer/batch_predict/work.py", "from etl import plan", "imports etl.plan, which the trainer doesn't share"),
+    ("trainer/output.py", "from benchmarks import corpus", "trainer.output, line .*: imports benchmarks"),
+    (
+        "etl/records.py",
+        "from etl.stores.local import exists",
+        "etl.records, line .*: is shared with the trainer, and imports",
+    ),
+    (
+        "etl/records.py",
+        "from etl.stores import local",
+        "imports etl.stores.local, which only etl.locks",
+    ),
+    ("etl/images/graph.py", "from .. import plan", "etl.images.graph, line .*: .* imports etl.plan, which is not"),
+    (
+        "etl/images/sniff.py",
+        "from ..errors import one_line\nfrom ..work import write_unit",
+        "imports etl.work, which is not",
+    ),
+    ("etl/sharding.py", "from etl.plan import Plan", "etl.sharding, line .*: imports etl.plan, from a floor above"),
+    ("etl/storage.py", "from etl import run", "etl.storage, line .*: imports etl.run, from a floor above"),
+    ("etl/plan.py", "from etl.work import write_unit\nimport apache_beam", "etl.plan, line .*: imports Beam"),
+    ("etl/errors.py", "from etl.paths import check", "a circle: etl.errors -> etl.paths -> etl.errors"),
+    ("etl/variants.py", "from etl.plan_b import x", "etl.plan_b is on none of FLOORS"),
+    (
+        "trainer/files.py",
+        "from trainer.listing import read_file",
+        "a circle: trainer.files -> trainer.listing -> trainer.files",
+    ),
+]
 
 
-def test_shared_modules_import_nothing_of_the_etl_but_each_other() -> None:
-    for name in SHARED - {"etl"}:
-        base = ROOT / Path(*name.split("."))
-        for path in [base.with_suffix(".py")] if base.with_suffix(".py").exists() else base.rglob("*.py"):
-            for imported in imports(path):
-                if imported.startswith("etl."):
-                    assert any(imported == shared or imported.startswith(f"{shared}.") for shared in SHARED), path
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("copied")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "etl" / "plan_b.py").write_text("x = 1\n")
+    return root
+
+
+@pytest.mark.parametrize(("name", "line", "found"), BREACHES)
+def test_a_planted_breach_is_found(copied: Path, name: str, line: str, found: str) -> None:
+    path = copied / name
+    whole = path.read_text()
+    try:
+        path.write_text(f"{whole}\n{line}\n")
+        breaches = find_breaches(copied)
+    finally:
+        path.write_text(whole)
+    assert any(re.search(found, breach) for breach in breaches), breaches
+
+
+def test_what_only_type_checkers_import_closes_no_circle(copied: Path) -> None:
+    path = copied / "etl" / "errors.py"
+    whole = path.read_text()
+    try:
+        path.write_text(
+            f"{whole}\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from etl.paths import check\n"
+        )
+        assert find_breaches(copied) == []
+    finally:
+        path.write_text(whole)
+
+
+def test_what_the_trainer_shares_loads_nothing_else_of_the_etl() -> None:
+    # What the syntax trees don't show: names that are imported when a function is called by name.
+    names = sorted(name for name in SHARED if name != "etl.images")
+    check = f"import sys, {', '.join(names)}\nprint(sorted(name for name in sys.modules if name.startswith('etl.')))\n"
+    result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout == f"{sorted(set(names) - {'etl'})}\n", result.stderr
 
 
 def test_importing_the_packages_loads_nothing_heavy() -> None:

@@ -22,12 +22,15 @@ import hashlib
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from etl import manifest, storage
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError
 from etl.records import ExtraValue
 from etl.sources.archive import is_archive
+
+if TYPE_CHECKING:
+    from etl.config import SourceOptions
 
 # Name on the command line -> module. Names, not modules, so that one source doesn't load all.
 SOURCES: dict[str, str] = {

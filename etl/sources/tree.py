@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.errors import ConfigError
-from etl.stores.stored import StoredFile
+from etl.records import StoredFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from etl.locks import Holder
+from etl.stores.holder import Holder
 
 # A file system that has no locks, such as some that are mounted over a network, says one of these.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)

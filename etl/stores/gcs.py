@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from etl.errors import ConfigError, StorageError
 from etl.parallel import ordered_map
+from etl.records import StoredFile
 from etl.stores import gcs_versions
 from etl.stores.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, telling
-from etl.stores.stored import StoredFile
 from etl.stores.upload import Upload, upload_bytes
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import threading
 import time
 
 from etl.errors import PetalstreamError
-from etl.locks import Holder, LostLockError
 from etl.stores import gcs_versions
+from etl.stores.holder import Holder, LostLockError
 
 _RENEWALS = 3
 # A run that ends doesn't wait long for a service that fails.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from etl.errors import ConfigError
-from etl.stores.stored import StoredFile
+from etl.records import StoredFile
 
 
 def exists(path: str) -> bool:
