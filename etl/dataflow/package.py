@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACKAGES = ("etl", "trainer")
 
 # What the packages need on a worker. Not Beam, which the workers' image has in the version that made the job.
-REQUIREMENTS = ("google-crc32c", "keras", "numpy", "pillow", "pooch", "pyarrow", "rich", "tensorflow")
+REQUIREMENTS = ("google-crc32c", "keras", "numpy", "pillow", "pooch", "pyarrow", "rich", "simplejpeg", "tensorflow")
 
 _SETUP = '''"""Made by etl.dataflow.package for the workers of one job."""
 
