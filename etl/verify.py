@@ -249,7 +249,7 @@ def decode_image(variant: Variant, features: dict[str, Any]) -> np.ndarray | Non
             raise RecordError("", "corrupt", "the embedding holds values that are no numbers")
         return None
     if variant.image.encoding == "jpeg":
-        return normalise.decode_rgb(features["image"])
+        return normalise.verify_jpeg(features["image"])
     shape = tuple(int(side) for side in features["shape"])
     if len(features["image"]) != int(np.prod(shape)):
         raise RecordError("", "corrupt", f"{len(features['image'])} values for pixels of shape {shape}")

@@ -14,11 +14,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from etl.images import graph_avif, graph_headers, graph_jp2, graph_tiff, graph_walks
+from etl.images import graph_avif, graph_headers, graph_jp2, graph_scans, graph_tiff, graph_walks
 from etl.images.graph_bytes import Bytes, read_bytes
 from etl.images.graph_headers import GraphHeader
 from etl.images.graph_resize import RESIZES, resize_image
 from etl.images.header import DEFAULT_MAX_PIXELS, FORMATS, MAX_SIDE, Flaw
+from etl.images.scans import END_MARK
 
 __all__ = [
     "DECODES_WEBP",
@@ -217,14 +218,19 @@ def _refuse(data: tf.Tensor, flaw: Flaw) -> tf.Tensor:
 
 def _decode_jpeg(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> tf.Tensor:
     header = graph_walks.jpeg_header(parts)
-    return _upright(decode_plain_jpeg(_checked(data, header, max_pixels)), header.orientation)
+    # A file that lacks only its end mark has all its pixels; behind an end mark another one counts for nothing.
+    pixels = decode_plain_jpeg(_checked(data, header, max_pixels) + END_MARK)
+    is_whole = graph_scans.is_whole(data, parts, header, pixels, decode_plain_jpeg)
+    flaw = tf.where(is_whole, tf.constant(Flaw.NONE, tf.int64), Flaw.TRUNCATED)
+    with tf.control_dependencies([_require(flaw)]):
+        return _upright(tf.identity(pixels), header.orientation)
 
 
 def _decode_other(
     data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, index: tf.Tensor, extra: Any
 ) -> tf.Tensor:
     decoders: dict[str, Callable[[], tf.Tensor]] = {
-        "jpeg": lambda: _decode_jpeg(data, parts, max_pixels),
+        "jpeg": lambda: _refuse(data, Flaw.UNSUPPORTED),  # never comes here
         "png": lambda: _decode_png(data, parts, max_pixels),
         "gif": lambda: _decode_gif(data, parts, max_pixels),
         "bmp": lambda: _decode_bmp(data, parts, max_pixels),

@@ -22,7 +22,7 @@ class GraphHeader:
         orientation: 1-8.
         has_alpha: PNG: it has an alpha channel or a see-through colour.
         bits: BMP: 24 or 32 bits a pixel; positive where the rows go from bottom to top, else negative.
-        start: BMP: where the pixels begin.
+        start: BMP: where the pixels begin; JPEG: where the frame header does.
         end: GIF: where the first frame ends.
     """
 

@@ -74,7 +74,7 @@ def jpeg_header(data: Bytes) -> GraphHeader:
         (components == 4, Flaw.CMYK_JPEG),
         ((components != 1) & (components != 3), Flaw.ODD_JPEG),
     )
-    return GraphHeader(flaw, height, width, orientation)
+    return GraphHeader(flaw, height, width, orientation, start=at)
 
 
 def png_header(data: Bytes) -> GraphHeader:

@@ -59,6 +59,8 @@ def decode_rgb(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     try:
         with _open(data, header.format) as image:
             check_pixels(image.height, image.width, max_pixels)
+            if header.flaw is Flaw.CMYK_JPEG and "adobe" not in image.info:
+                raise broken(Flaw.UNSUPPORTED, "a CMYK JPEG without Adobe's marker: is 0 or 255 full ink?")
             image.load()
             upright = ImageOps.exif_transpose(image) if header.format in ("tiff", "avif", "jp2") else image
             pixels = _to_rgb(upright, header)

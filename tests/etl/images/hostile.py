@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ def make_corpus(folder: Path, seed: int) -> list[Case]:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     sections = (
-        _jpegs(), _turned(), _odd_exif(rng), _pngs(rng), _gifs(), _bmps(), _webps(), _tiffs(), _jp2s_and_avifs(),
-        _wrong_names(), _small_and_long(), _cut(), _bombs(), _no_images(rng), _damaged(), _trailing(rng),
+        _jpegs(), _scans(rng), _turned(), _odd_exif(rng), _pngs(rng), _gifs(), _bmps(), _webps(), _tiffs(),
+        _jp2s_and_avifs(), _wrong_names(), _small_and_long(), _cut(), _bombs(), _no_images(rng), _damaged(),
+        _trailing(rng),
     )  # fmt: skip
     cases = []
     for section in sections:
@@ -105,9 +107,12 @@ def _jpegs() -> Iterator[Entry]:
     for name in ("4:4:4", "4:2:2", "4:2:0"):
         yield f"jpeg_{name.replace(':', '')}", ".jpg", encode(truth, "JPEG", quality=95, subsampling=name), truth, LOSSY
     yield "jpeg_cmyk", ".jpg", encode(truth, "JPEG", "CMYK", quality=95), truth, LOSSY
+    cmyk = encode(truth, "JPEG", "CMYK", quality=95)
+    adobe = cmyk.index(b"\xff\xee")
+    yield "jpeg_cmyk_no_adobe", ".jpg", cmyk[:adobe] + cmyk[adobe + 16 :], "unsupported", 0
     cmyk = encode(stored_for(truth, 6), "JPEG", "CMYK", quality=95)
     yield "jpeg_cmyk_turned", ".jpg", with_exif(cmyk, exif_block(6)), truth, LOSSY
-    yield "jpeg_arithmetic", ".jpg", ARITHMETIC_JPEG, picture(24, 32), LOSSY
+    yield "jpeg_arithmetic", ".jpg", ARITHMETIC_JPEG, "unsupported", 0
     jpeg = encode(truth, "JPEG", quality=95)
     at = frame_at(jpeg)
     yield "jpeg_extended", ".jpg", patched(jpeg, at + 1, b"\xc1"), truth, LOSSY
@@ -121,6 +126,45 @@ def _jpegs() -> Iterator[Entry]:
     thumbnail = exif_block(1) + encode(picture(8, 8), "JPEG")
     yield "jpeg_thumbnail", ".jpg", with_exif(jpeg, thumbnail), truth, LOSSY
     yield "jpeg_thumbnail_cut", ".jpg", with_exif(jpeg, thumbnail)[: -len(jpeg) // 3], "truncated", 0
+
+
+def _scans(rng: np.random.Generator) -> Iterator[Entry]:
+    """JPEGs whose scans end early, or late, whatever stands behind them."""
+    truth, end = picture(), b"\xff\xd9"
+    noise = rng.integers(0, 256, (96, 112, 3), dtype=np.uint8)
+    forms: dict[str, tuple[str, dict[str, object]]] = {
+        "baseline": ("RGB", {}),
+        "full_colour": ("RGB", {"subsampling": "4:4:4"}),
+        "grey": ("L", {}),
+        "progressive": ("RGB", {"progressive": True}),
+        "restarts": ("RGB", {"restart_marker_rows": 1}),
+        "cmyk": ("CMYK", {}),
+    }
+    for name, (mode, options) in forms.items():
+        shown = np.asarray(Image.fromarray(truth).convert("L").convert("RGB")) if mode == "L" else truth
+        smooth = encode(truth, "JPEG", mode, quality=95, **options)
+        for missing in (1, 2):
+            yield f"scan_{name}_{missing}_less", ".jpg", smooth[:-missing], shown, LOSSY
+        yield f"scan_{name}_padded", ".jpg", smooth[:-2] + bytes(40) + end, shown, LOSSY
+        yield f"scan_{name}_junk", ".jpg", smooth[:-2] + bytes(range(40)) + end, "corrupt", 0
+        jpeg = encode(noise, "JPEG", mode, quality=90, **options)
+        scan = jpeg.index(b"\xff\xda")
+        start = scan + 2 + int.from_bytes(jpeg[scan + 2 : scan + 4], "big")
+        for share in (0, 0.1, 0.5, 0.9, 0.99):
+            part = jpeg[: start + int(share * (len(jpeg) - start))]
+            yield f"scan_{name}_{share}", ".jpg", part, "truncated", 0
+            yield f"scan_{name}_{share}_ended", ".jpg", part + end, "truncated", 0
+            yield f"scan_{name}_{share}_followed", ".jpg", part + end + jpeg, "truncated", 0
+    progressive = encode(truth, "JPEG", progressive=True)
+    for number, found in enumerate(re.finditer(b"\xff\xda", progressive)):
+        if number:
+            yield f"scan_none_behind_{number}", ".jpg", progressive[: found.start()] + end, "truncated", 0
+    # A header of which the decoder warns must not hide what it has to say later.
+    old = encode(truth, "JPEG", quality=95).replace(b"JFIF\0\1\1", b"JFIF\0\0\0")
+    yield "scan_odd_header", ".jpg", old, truth, LOSSY
+    yield "scan_odd_header_half", ".jpg", old[: -len(old) // 4] + end, "truncated", 0
+    turned = with_exif(encode(stored_for(truth, 6), "JPEG", quality=95), exif_block(6))
+    yield "scan_turned_2_less", ".jpg", turned[:-2], truth, LOSSY
 
 
 def _turned() -> Iterator[Entry]:
@@ -390,9 +434,9 @@ def _small_and_long() -> Iterator[Entry]:
 def _cut() -> Iterator[Entry]:
     truth = picture(90, 120)
     files = {
-        ".jpg": (encode(truth, "JPEG"), (4, 40, 0.5, 0.9, -2, -1)),
-        ".progressive.jpg": (encode(truth, "JPEG", progressive=True), (0.5, -2)),
-        ".cmyk.jpg": (encode(truth, "JPEG", "CMYK"), (40, 0.5, -2)),
+        ".jpg": (encode(truth, "JPEG"), (4, 40, 0.5, 0.9, -4)),
+        ".progressive.jpg": (encode(truth, "JPEG", progressive=True), (0.5, -4)),
+        ".cmyk.jpg": (encode(truth, "JPEG", "CMYK"), (40, 0.5, -4)),
         ".png": (encode(truth, "PNG"), (8, 30, 40, 0.5, -12, -1)),
         ".gif": (encode(truth, "GIF"), (8, 100, 0.5, 0.9, -2)),
         ".bmp": (bmp(truth), (20, 50, 0.5, -1)),

@@ -18,11 +18,15 @@ from etl.errors import RecordError
 from etl.images import graph, graph_headers, graph_walks, normalise
 from etl.images.graph_bytes import read_bytes
 from etl.images.header import FORMATS, Flaw, ImageHeader
+from etl.images.scans import END_MARK
 from etl.images.sniff import find_format, sniff
+from etl.images.truncation import is_truncated
 from tests.etl.images.drawing import bmp, encode, exif_block, picture, with_exif
 from tests.etl.images.hostile import Case, make_corpus
 
 SEED = 20
+# What the graph can't compute, and what its decoder keeps to itself.
+UNHEARD = r"tRNS|^the JPEG's data"
 HEADER_READERS = {
     "jpeg": graph_walks.jpeg_header,
     "png": graph_walks.png_header,
@@ -103,7 +107,7 @@ def check_graph_agrees(data: bytes, expected: np.ndarray | RecordError) -> None:
     decode = graph.function("decode")
     inputs = tf.constant(data), tf.constant(normalise.DEFAULT_MAX_PIXELS, tf.int64)
     if isinstance(expected, RecordError):
-        if "tRNS" not in expected.message:
+        if not re.search(UNHEARD, expected.message):
             with pytest.raises(tf.errors.InvalidArgumentError, match="."):
                 decode(*inputs)
     elif refusal(data):
@@ -165,7 +169,7 @@ def test_what_is_accepted_becomes_a_plain_jpeg(cases: list[Case]) -> None:
         stored = normalise.verify_jpeg(jpeg)
         assert stored.shape == pixels.shape
         if sniff(data).plain:
-            assert jpeg == data
+            assert jpeg == (data + END_MARK if is_truncated(data, "jpeg") else data)
             np.testing.assert_array_equal(stored, pixels)
         else:
             # Noise as colours or as alpha is what JPEG is worst at.
