@@ -43,6 +43,9 @@ class SourceOptions:
         label: What `pets` are labelled with: `breed` or `species`.
         include_unlisted: Whether `pets` that are in no list are written.
         trimaps: Whether the trimaps of `pets` are written.
+        path_column: The column of paths in the header line of a `csv`, None for one of the usual names.
+        label_column: That of the labels.
+        output: The run's own output, which is no input though it lies within `input`.
     """
 
     input: str | None = None
@@ -55,6 +58,9 @@ class SourceOptions:
     label: str = "breed"
     include_unlisted: bool = False
     trimaps: bool = False
+    path_column: str | None = None
+    label_column: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class EtlConfig:
                 "try --image_size 224",
             )
         self._check_embedding()
-        self._check_pets()
+        self._check_options_of_sources()
 
     def _check_embedding(self) -> None:
         if self.embedding_alpha not in ALPHAS:
@@ -139,11 +145,17 @@ class EtlConfig:
                 "the embedding variant needs a network's weights",
             )
 
-    def _check_pets(self) -> None:
-        given = {"--trimaps": self.options.trimaps, "--include_unlisted": self.options.include_unlisted}
-        for option, value in given.items():
-            if value and self.source != "pets":
-                raise ConfigError(option, self.source, "--source pets, which alone has them")
+    def _check_options_of_sources(self) -> None:
+        options = self.options
+        given = {
+            "--trimaps": ("pets", options.trimaps),
+            "--include_unlisted": ("pets", options.include_unlisted),
+            "--path_column": ("csv", options.path_column is not None),
+            "--label_column": ("csv", options.label_column is not None),
+        }
+        for option, (source, is_given) in given.items():
+            if is_given and self.source != source:
+                raise ConfigError(option, self.source, f"--source {source}, which alone has them")
 
     def size_of(self, variant: str) -> tuple[int, int] | None:
         """Returns (height, width) that a variant's images are resized to, or None where each keeps its own.
@@ -161,6 +173,7 @@ class EtlConfig:
         content = dataclasses.asdict(self)
         for name in ("output", "overwrite", "resume", "num_threads", "max_rejected_fraction"):
             del content[name]
+        del content["options"]["output"]
         return content
 
 

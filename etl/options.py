@@ -111,6 +111,7 @@ def parse(argv: Sequence[str]) -> Command:
             label=arguments.label,
             include_unlisted=arguments.include_unlisted,
             trimaps=arguments.trimaps,
+            output=storage.absolute(arguments.output),
         ),
     )
     return Command(config, arguments.dry_run, arguments.runner, (*rest, *server_args))

@@ -37,6 +37,8 @@ class SourceImage:
         rejection: A reason of `errors.REASONS` where listing alone tells that it can't be written.
         message: What was wrong, with `rejection`.
         listed: What the listing of its store said of its file, where the source has it from there.
+        ignored: A kind of `sources.names.IGNORED` where it is no input and only counted.
+        origin: The line of the list that names it, as `list.csv:7`; "" where no list does.
     """
 
     key: str
@@ -47,6 +49,8 @@ class SourceImage:
     rejection: str | None = None
     message: str = ""
     listed: StoredFile | None = None
+    ignored: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

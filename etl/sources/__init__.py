@@ -6,6 +6,7 @@ A source module has
 - `class_names(options) -> tuple[str, ...]`: the vocabulary, in the order of `label_int`,
 - `list_images(options) -> Iterator[SourceImage]`: all inputs in a stable order, lazily and without reading them; what
   is wrong with the options is raised by the call itself, before the first image,
+- `notes(options) -> list[str]`, only where there may be something that the operator should know of the input,
 - `read(uri) -> bytes`, only where its URIs have a scheme of its own, named in `SCHEMES`,
 - `read_extras(key, extras) -> Mapping[str, ExtraValue]`, only where it lists references in place of larger extras,
 - `pin_extras(extras) -> Mapping[str, ExtraValue]`, there too: adds to the references the digests of what they name,

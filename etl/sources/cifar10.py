@@ -86,7 +86,7 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     """Lists the images batch by batch; raises what `class_names` does, and `ConfigError` for a broken batch."""
     official = splits.choose_by(options, ("official", "hash")) == "official"
     folder = _folder(options)
-    names = sorted(found.name for found in tree.walk(folder) if _BATCH_NAME.fullmatch(found.name))
+    names = sorted(found.name for found in tree.walk(folder) if not found.ignored and _BATCH_NAME.fullmatch(found.name))
     if not names:
         raise ConfigError("--input", folder, _EXPECTED, "it holds no data_batch_1 to 5 and no test_batch")
     images = _list(folder, names, _label_names(folder), official=official)

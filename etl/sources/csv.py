@@ -23,7 +23,7 @@ from etl import paths, storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import splits, vocabulary
+from etl.sources import names, splits, vocabulary
 from etl.sources.rows import Row, read_rows
 
 # Where several are there, the first in this order counts.
@@ -176,12 +176,13 @@ def _read(layout: _Layout, way: str | None) -> Iterator[SourceImage]:
         for row in itertools.islice(read_rows(lines, places), int(layout.has_header), None):
             problem = row.problem or _problem(layout, row, way)
             if problem:
-                key, message = f"{_key(layout, layout.csv_path)}:{row.line}", f"line {row.line}: {problem}"
-                yield SourceImage(key, layout.csv_path, "", rejection="malformed_row", message=message)
+                message = f"line {row.line}: {problem}"
+                yield SourceImage(_origin(layout, row), layout.csv_path, "", rejection="malformed_row", message=message)
                 continue
             uri = _resolve(posixpath.dirname(layout.csv_path), row.cells[layout.path])
             split = SPLIT_NAMES[_split(layout, row)] if way == "column" else None
-            yield SourceImage(_key(layout, uri), uri, row.cells[layout.label].strip(), split)
+            label = names.normal(row.cells[layout.label].strip())
+            yield SourceImage(_key(layout, uri), uri, label, split, origin=_origin(layout, row))
 
 
 def _problem(layout: _Layout, row: Row, way: str | None) -> str:
@@ -215,6 +216,10 @@ def _resolve(folder: str, path: str) -> str:
     # Behind a bucket only.
     start = 0 if storage.is_local(path) else path.index("/", path.index("://") + 3)
     return path[:start] + posixpath.normpath(path[start:])
+
+
+def _origin(layout: _Layout, row: Row) -> str:
+    return f"{_key(layout, layout.csv_path)}:{row.line}"
 
 
 def _key(layout: _Layout, uri: str) -> str:

@@ -42,6 +42,11 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     return folder.list_images(_in_folder(options))
 
 
+def notes(options: SourceOptions) -> list[str]:
+    """Returns what the operator should know of the class folders."""
+    return folder.notes(_in_folder(options))
+
+
 def _in_folder(options: SourceOptions) -> SourceOptions:
     """Returns the options with `input` naming the folder of the class folders."""
     path = archive.unpacked(options.input, ARCHIVE)

@@ -1,25 +1,30 @@
-"""Any folder of photographs: one folder a class, `photos/<class>/…`, or a pattern such as `photos/*/*.jpg`.
+"""Any folder of images: one folder a class, `photos/<class>/…`, or a pattern such as `photos/*/*.jpg`.
 
 In a folder, the class is the first part of a file's path below it, however deep the file lies; with a pattern, it is
-the name of the folder that holds the file. Files beside the class folders belong to no class: those that are named like
-an image are rejected as `unlisted`, the others (a licence, a table) are no inputs. Nor is what starts with a dot.
+the name of the folder that holds the file. Names that differ only in Unicode's normal form are one class. Files beside
+the class folders belong to no class and are rejected as `unlisted`. What is known to hold no image (`names.py`) is no
+input, but counted.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 from etl import storage
-from etl.config import SourceOptions
+from etl.config import VARIANTS, SourceOptions
 from etl.errors import ConfigError
+from etl.notes import Examples
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import splits, tree, vocabulary
+from etl.sources import names, splits, tree, vocabulary
+from etl.sources.found import FoundFile
 
 _EXPECTED = "a folder that holds one folder a class, or a pattern such as photos/*/*.jpg"
 
-# Only tells what, beside the class folders, looks like a lost photograph; in a class folder the bytes are judged.
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".avif", ".heic", ".tif", ".tiff", ".jp2", ".jxl")
+# What a data set's authors call its splits, in lower case.
+_SPLIT_FOLDERS = """
+train training trainset train_set val valid validation validate dev eval test testing testset test_set holdout
+"""
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
@@ -38,24 +43,32 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     given = vocabulary.load(options)
     if given is not None:
         return given
-    if storage.is_pattern(root):
-        return tuple(sorted({found.parent for found in tree.match(root)}))
-    return tuple(tree.list_folders(root))
+    return tuple(sorted({names.normal(name) for name in _class_folders(root, options)}))
 
 
 def list_images(options: SourceOptions) -> Iterator[SourceImage]:
-    """Lists every file of every class folder, or every match of the pattern.
+    """Lists every file of every class folder, or every match of the pattern, and what is passed over.
 
     Raises:
         ConfigError: `--input` is missing, no such folder, or holds no file in a class folder.
     """
     root = _root(options)
     splits.choose_by(options, ("hash",))
-    images = _list_matches(root) if storage.is_pattern(root) else _list_folder(root)
-    first = next(images, None)
-    if first is None:
+    if all(image.ignored for image in _list(root, options)):
         raise ConfigError("--input", options.input, _EXPECTED, "there is no file in any class folder")
-    return vocabulary.mark_unknown(itertools.chain([first], images), vocabulary.load(options))
+    return vocabulary.mark_unknown(_list(root, options), vocabulary.load(options))
+
+
+def notes(options: SourceOptions) -> list[str]:
+    """Returns what the operator should know of the class folders: those that are read as one class."""
+    root = _root(options)
+    if storage.is_pattern(root):
+        return []
+    folders: dict[str, list[str]] = {}
+    for name in _class_folders(root, options):
+        folders.setdefault(names.normal(name), []).append(name)
+    merged = Examples(" = ".join(map(ascii, spellings)) for spellings in folders.values() if len(spellings) > 1)
+    return [f"class folders that differ only in Unicode's normal form are one class: {merged}"] if merged.count else []
 
 
 def _root(options: SourceOptions) -> str:
@@ -64,7 +77,7 @@ def _root(options: SourceOptions) -> str:
         raise ConfigError("--input", options.input, _EXPECTED)
     root = storage.absolute(options.input)
     if storage.is_pattern(root):
-        if next(tree.match(root), None) is None:
+        if all(found.ignored for found in tree.match(root, options.output)):
             raise ConfigError("--input", options.input, _EXPECTED, "no file matches this pattern")
         return root
     root = root.rstrip("/") or "/"
@@ -73,26 +86,75 @@ def _root(options: SourceOptions) -> str:
         if storage.exists(root):
             mend = "this is a file; a list of images is read by --source csv"
         raise ConfigError("--input", options.input, _EXPECTED, mend)
-    if not tree.list_folders(root):
+    _check_apart(root, options)
+    folders = _class_folders(root, options)
+    if not folders:
         raise ConfigError("--input", options.input, _EXPECTED, "this folder holds no folders")
+    _check_no_splits(root, folders, options)
     return root
 
 
-def _list_folder(root: str) -> Iterator[SourceImage]:
-    for found in tree.walk(root):
+def _check_apart(root: str, options: SourceOptions) -> None:
+    """Checks that input and output don't share a folder, in which each would find the other's files."""
+    if options.output:
+        real, output = (os.path.realpath(path) if storage.is_local(path) else path for path in (root, options.output))
+        if real == output.rstrip("/"):
+            raise ConfigError("--output", options.output, "a folder other than --input", "this is --input itself")
+        if any(f"{real}/".startswith(f"{output}/{variant}/") for variant in VARIANTS):
+            raise ConfigError("--output", options.output, f"a folder whose shards don't come to lie in {root}")
+    if tree.is_dataset(root):
+        raise ConfigError("--input", options.input, _EXPECTED, "this is a data set that etl.run wrote")
+
+
+def _check_no_splits(root: str, folders: Sequence[str], options: SourceOptions) -> None:
+    """Checks that the class folders are not splits, which would become the classes.
+
+    Raises:
+        ConfigError: at least two folders are named like splits and hold folders, or no folder is named otherwise. Not
+            where `--labels` or `--classes_from` says that they are classes.
+    """
+    named = [name for name in folders if name.lower() in _SPLIT_FOLDERS.split()]
+    if not named or set(named) <= set(vocabulary.load(options) or ()):
+        return
+    inside = {name: tree.list_folders(f"{root}/{name}", options.output) for name in named}
+    nested = [name for name in named if inside[name]]
+    alone = len(named) == len(folders)
+    if len(nested) < 2 and not (alone and (nested or len(named) > 1)):
+        return
+    seen = f"{', '.join(named)} are splits, no classes"
+    if nested:
+        classes = inside[nested[0]]
+        mend = (
+            f"{seen}: in {nested[0]} lie {Examples(classes)}; give one of them ({options.input}/{nested[0]}), "
+            f"all as one ('{options.input}/*/*/*'), or a list with a column of splits (--source csv)"
+        )
+    else:
+        mend = f"{seen}; a list with columns of paths, labels and splits is read by --source csv"
+    raise ConfigError("--input", options.input, _EXPECTED, f"{mend}; if they are classes, name them in --labels")
+
+
+def _class_folders(root: str, options: SourceOptions) -> list[str]:
+    """Returns the names of the class folders, as they are spelled; with a pattern, of the folders that hold matches."""
+    if storage.is_pattern(root):
+        return sorted({found.parent for found in tree.match(root, options.output) if not found.ignored})
+    return tree.list_folders(root, options.output)
+
+
+def _list(root: str, options: SourceOptions) -> Iterator[SourceImage]:
+    by_pattern = storage.is_pattern(root)
+    for found in tree.match(root, options.output) if by_pattern else tree.walk(root, options.output):
         label, slash, _ = found.name.partition("/")
-        if slash:
-            yield _image(found, label)
-        elif found.name.lower().endswith(_IMAGE_ENDINGS):
+        if by_pattern or slash or found.ignored:
+            yield _image(found, names.normal(found.parent if by_pattern else label))
+        else:
             message = "lies beside the class folders, so in no class"
             yield SourceImage(found.name, found.path, "", rejection="unlisted", message=message)
 
 
-def _list_matches(pattern: str) -> Iterator[SourceImage]:
-    return (_image(found, found.parent) for found in tree.match(pattern))
-
-
-def _image(found: tree.FoundFile, label: str) -> SourceImage:
+def _image(found: FoundFile, label: str) -> SourceImage:
+    """Makes a listed image of a file that was found."""
+    if found.ignored:
+        return SourceImage(found.name, found.path, "", ignored=found.ignored)
     if found.problem:
         return SourceImage(found.name, found.path, label, rejection="unsupported", message=found.problem)
     return SourceImage(found.name, found.path, label, listed=found.listed)

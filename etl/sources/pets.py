@@ -19,7 +19,7 @@ from etl import storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError, RecordError
 from etl.records import ExtraValue, FeatureSpec, SourceImage
-from etl.sources import archive, boxes, splits, tree, vocabulary
+from etl.sources import archive, boxes, names, splits, tree, vocabulary
 
 # Size and SHA-256 as TensorFlow Datasets publishes them for oxford_iiit_pet.
 IMAGES = archive.Archive(
@@ -181,7 +181,7 @@ def _md5(data: bytes) -> str:
 def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official: bool) -> Iterator[SourceImage]:
     heads = _references(f"{folders.annotations}/xmls")
     trimaps = _references(f"{folders.annotations}/trimaps") if options.trimaps else {}
-    found = {file.name: file for file in tree.walk(folders.images)}
+    found = {file.name: file for file in tree.walk(folders.images, options.output)}
     for name in sorted(found.keys() | {f"{listed}.jpg" for listed in lists.pets}):
         stem = os.path.splitext(name)[0]
         listed = name == f"{stem}.jpg" and stem in lists.pets
@@ -190,6 +190,9 @@ def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official:
         species = pet.species if pet else ""
         label = species if options.label == "species" else breed
         uri = f"{folders.images}/{name}"
+        if name in found and found[name].ignored:
+            yield SourceImage(name, uri, "", ignored=found[name].ignored)
+            continue
         if not listed and not options.include_unlisted:
             message = "is in no list of the data set; --include_unlisted writes such images"
             yield SourceImage(name, uri, label, rejection="unlisted", message=message)
@@ -212,7 +215,9 @@ def _references(folder: str) -> dict[str, str]:
     """Returns name to reference of the files directly in a folder; none where there is no such folder."""
     if not storage.is_folder(folder):
         return {}
-    files = (found for found in tree.walk(folder) if "/" not in found.name)
+    # Here documents, which are no images, are what is looked for.
+    walk = (found for found in tree.walk(folder) if found.ignored in ("", names.DOCUMENT))
+    files = (found for found in walk if "/" not in found.name)
     return {file.name: f"{(file.listed and file.listed.md5) or _UNREAD} {file.path}" for file in files}
 
 

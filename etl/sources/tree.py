@@ -1,121 +1,106 @@
-"""The files below a folder, or those that match a pattern, as a source's inputs.
+"""The files below a folder, or those that match a pattern: a source's inputs, and what is passed over.
 
-Names that start with a dot are no inputs: macOS and version control leave them everywhere, and object stores have
-`.keep` files. Everything else is one, whatever its name.
+Each file comes once, whatever links there are (`etl.sources.local`); what is known to hold no image comes with its
+kind (`etl.sources.names`). Object stores have no links.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from etl import storage
-from etl.errors import ConfigError
+from etl.parallel import ordered_map
+from etl.reading import NUM_READERS
 from etl.records import StoredFile
+from etl.sources import names
+from etl.sources.found import FoundFile
+from etl.sources.local import Walk
+from etl.sources.patterns import Pattern
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """One file.
-
-    Attributes:
-        name: Its path relative to where the search started, with slashes: `daisy/123.jpg`.
-        path: Its full path.
-        problem: Why it can't be read as a file, "" where nothing is known against it.
-        listed: What an object store's listing says of it.
-    """
-
-    name: str
-    path: str
-    problem: str = ""
-    listed: StoredFile | None = None
-
-    @property
-    def parent(self) -> str:
-        """The name of the folder that it lies in."""
-        return self.path.rsplit("/", 2)[-2]
-
-
-def walk(folder: str) -> Iterator[FoundFile]:
+def walk(folder: str, output: str | None = None) -> Iterator[FoundFile]:
     """Yields all files below a folder, folder by folder, each folder's entries sorted by name.
 
-    Lists one local folder at a time, so memory doesn't grow with their number. Follows symbolic links, those that lead
-    back to a folder above excepted.
+    Lists one local folder at a time, so memory doesn't grow with their number.
+
+    Args:
+        folder: Local or on an object store.
+        output: The run's own output, which is passed over where it lies within the folder.
     """
     folder = folder.rstrip("/")
     if storage.is_local(folder):
-        yield from _walk_local(folder, "", frozenset({os.path.realpath(folder)}))
+        yield from Walk(folder, output).files()
         return
-    for file in storage.scan(folder):
-        name = file.path[len(folder) + 1 :]
-        if _is_input(name):
-            yield FoundFile(name, file.path, listed=file)
+    datasets = frozenset(f"{folder}/{name}" for name in _datasets(folder, _visible(folder)))
+    yield from _stored(storage.scan(folder), folder, datasets | {output or ""})
 
 
-def match(pattern: str) -> Iterator[FoundFile]:
-    """Yields all files that match a pattern, sorted; `name` is relative to the folder in which the pattern starts."""
+def match(pattern: str, output: str | None = None) -> Iterator[FoundFile]:
+    """Yields all files that match a pattern; `name` is relative to the folder in which the pattern starts."""
     start = storage.pattern_folder(pattern)
-    for file in storage.scan_matches(pattern):
-        name = file.path[len(start) + 1 :]
-        if not _is_input(name):
-            continue
-        if storage.is_local(file.path):
-            yield _found(name, file.path, is_file=os.path.isfile(file.path))
-        else:
-            yield FoundFile(name, file.path, listed=file)
+    if storage.is_local(pattern):
+        if storage.is_folder(start or "/"):
+            yield from Walk(start, output, Pattern(pattern[len(start) + 1 :].split("/"))).files()
+        return
+    ending = os.path.splitext(pattern)[1]
+    for found in _stored(storage.scan_matches(pattern), start, frozenset({output or ""})):
+        if found.ignored == names.DOCUMENT and found.name.endswith(ending or "/"):
+            yield replace(found, ignored="")
+        # As on a disk, wildcards stand for no dot in front.
+        elif found.ignored != names.HIDDEN:
+            yield found
 
 
-def list_folders(folder: str) -> list[str]:
-    """Returns the names of the folders directly in a folder, sorted."""
-    return sorted(_text(name) for name in storage.list_folders(folder) if not _is_hidden(name))
+def list_folders(folder: str, output: str | None = None) -> list[str]:
+    """Returns the names of the folders directly in a folder that `walk` goes into, sorted."""
+    if not storage.is_folder(folder):
+        return []
+    if storage.is_local(folder):
+        return Walk(folder.rstrip("/"), output).folders()
+    visible = _visible(folder)
+    datasets = _datasets(folder, visible)
+    return [name for name in visible if name not in datasets and f"{folder}/{name}" != output]
 
 
-def _walk_local(folder: str, prefix: str, above: frozenset[str]) -> Iterator[FoundFile]:
-    names: list[str] = []
-    folders: set[str] = set()
-    special: set[str] = set()
+def is_dataset(folder: str) -> bool:
+    """Tells whether a folder holds a data set that `etl.run` wrote."""
+    path = f"{folder}/manifest.json"
+    if not storage.exists(path):
+        return False
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _is_hidden(entry.name):
-                    continue
-                names.append(entry.name)
-                if entry.is_dir():
-                    folders.add(entry.name)
-                elif not entry.is_file():
-                    special.add(entry.name)
-    except PermissionError:
-        raise ConfigError("--input", folder, "a folder that this user may read") from None
-    for name in sorted(names):
-        path = f"{folder}/{name}"
-        if name not in folders:
-            yield _found(prefix + name, path, is_file=name not in special)
+        with storage.open_stream(path) as stream:
+            return names.is_manifest(stream.read(names.MANIFEST_HEAD_BYTES))
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        return False
+
+
+def _visible(folder: str) -> list[str]:
+    return [name for name in storage.list_folders(folder) if not names.of_folder(name)]
+
+
+def _datasets(folder: str, candidates: Iterable[str]) -> frozenset[str]:
+    """Returns which of the folders in a store's folder hold data sets."""
+    candidates = list(candidates)
+    found = ordered_map(is_dataset, (f"{folder}/{name}" for name in candidates), NUM_READERS)
+    return frozenset(name for name, is_one in zip(candidates, found, strict=True) if is_one)
+
+
+def _stored(files: Iterable[StoredFile], start: str, datasets: frozenset[str]) -> Iterator[FoundFile]:
+    """Yields the files of a store's listing; a folder that is passed over comes once: its files are neighbours."""
+    passed_over = ""
+    for file in files:
+        name = file.path[len(start) + 1 :]
+        # Consoles make "folders" by empty objects whose name ends with a slash.
+        if not name or name.endswith("/") or (passed_over and file.path.startswith(passed_over)):
             continue
-        real = os.path.realpath(path)
-        if real not in above:
-            yield from _walk_local(path, f"{prefix}{name}/", above | {real})
-
-
-def _found(name: str, path: str, *, is_file: bool) -> FoundFile:
-    if _text(path) != path:
-        # Examples, manifests and listings hold UTF-8: such a path couldn't even be named there.
-        return FoundFile(_text(name), _text(path), "the file's name is no valid UTF-8: rename it")
-    if not is_file and os.path.exists(path):
-        # Opening a pipe would wait for ever. A dangling link is left to be found missing.
-        return FoundFile(name, path, "a pipe, socket or device, and no file")
-    return FoundFile(name, path)
-
-
-def _is_input(name: str) -> bool:
-    # Consoles make "folders" by empty objects whose name ends with a slash.
-    return bool(name) and not name.endswith("/") and not _is_hidden(name)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or "/." in name
-
-
-def _text(path: str) -> str:
-    """Returns a path with whatever is no valid UTF-8 written out as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace") if not path.isascii() else path
+        kind, ignored = names.of_path(name)
+        dataset = next((path for path in datasets if path and file.path.startswith(f"{path}/")), "")
+        if dataset and len(dataset) <= len(f"{start}/{ignored}"):
+            kind, ignored = names.DATASET, dataset[len(start) + 1 :]
+        if not kind:
+            yield FoundFile(name, file.path, listed=file)
+            continue
+        passed_over = f"{start}/{ignored}/" if ignored != name else ""
+        yield FoundFile(ignored, f"{start}/{ignored}", listed=file if ignored == name else None, ignored=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from etl import manifest, storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError
 from etl.records import SourceImage
+from etl.sources.names import normal
 
 
 def load(options: SourceOptions) -> tuple[str, ...] | None:
@@ -30,17 +32,27 @@ def load(options: SourceOptions) -> tuple[str, ...] | None:
 
 
 def mark_unknown(images: Iterable[SourceImage], class_names: Collection[str] | None) -> Iterator[SourceImage]:
-    """Rejects, one by one, the images whose label is not among the class names; None lets all pass."""
+    """Gives labels the class names' spelling, and rejects, one by one, the images whose label is not among them.
+
+    Args:
+        images: As listed.
+        class_names: What `load` returned; None lets all pass.
+    """
     if class_names is None:
         yield from images
         return
-    known = frozenset(class_names)
+    # A class that an earlier release wrote, as a Mac's file system spells it, keeps its name.
+    spelled = {normal(name): name for name in class_names} | {name: name for name in class_names}
     for image in images:
-        if image.rejection is None and image.label not in known:
-            message = f"label {image.label!r} is not among the {len(known)} class names"
+        if image.rejection is not None or image.ignored:
+            yield image
+            continue
+        label = spelled.get(image.label, spelled.get(normal(image.label)))
+        if label is None:
+            message = f"label {image.label!r} is not among the {len(class_names)} class names"
             yield replace(image, rejection="unknown_label", message=message)
         else:
-            yield image
+            yield image if label == image.label else replace(image, label=label)
 
 
 def _from_labels(path: str) -> tuple[str, ...]:
@@ -52,12 +64,12 @@ def _from_labels(path: str) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise ConfigError("--labels", path, expected, "its bytes are no UTF-8") from None
     # Editors on Windows put a byte order mark in front.
-    names = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
+    names = [normal(line.strip()) for line in text.removeprefix("\ufeff").splitlines()]
     names = [name for name in names if name]
     if not names:
         raise ConfigError("--labels", path, expected, "the file is empty")
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
+    repeated, count = Counter(names).most_common(1)[0]
+    if count > 1:
         raise ConfigError("--labels", path, "each class name once", f"{repeated!r} is there more than once")
     return tuple(names)
 

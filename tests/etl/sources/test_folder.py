@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,15 +29,23 @@ def make_files(root: Path, names: Iterable[str]) -> Path:
     return root
 
 
-def list_images(root: Path | str, **options: object) -> list[SourceImage]:
+def list_all(root: Path | str, **options: object) -> list[SourceImage]:
     return list(folder.list_images(SourceOptions(input=str(root), **options)))  # type: ignore[arg-type]
 
 
+def list_images(root: Path | str, **options: object) -> list[SourceImage]:
+    return [image for image in list_all(root, **options) if not image.ignored]
+
+
+def list_ignored(root: Path | str, **options: object) -> dict[str, str]:
+    return {image.key: image.ignored for image in list_all(root, **options) if image.ignored}
+
+
 def test_one_folder_is_one_class(tmp_path: Path) -> None:
-    make_files(tmp_path, ["tulips/2.jpg", "roses/b.png", "roses/a", "roses/deep/er/c.jpg", "daisy/only.txt"])
+    make_files(tmp_path, ["tulips/2.jpg", "roses/b.png", "roses/a", "roses/deep/er/c.jpg", "daisy/only.raw"])
     images = list_images(tmp_path)
     assert [(image.key, image.label) for image in images] == [
-        ("daisy/only.txt", "daisy"),
+        ("daisy/only.raw", "daisy"),
         ("roses/a", "roses"),
         ("roses/b.png", "roses"),
         ("roses/deep/er/c.jpg", "roses"),
@@ -51,14 +60,21 @@ def test_one_folder_is_one_class(tmp_path: Path) -> None:
 def test_names_with_a_dot_in_front_are_no_inputs(tmp_path: Path) -> None:
     make_files(tmp_path, ["roses/.DS_Store", "roses/._a.jpg", "roses/.git/a.jpg", ".cache/a.jpg", "roses/a.jpg"])
     assert [image.key for image in list_images(tmp_path)] == ["roses/a.jpg"]
+    hidden = (".cache", "roses/.DS_Store", "roses/._a.jpg", "roses/.git")
+    assert list_ignored(tmp_path) == dict.fromkeys(hidden, "hidden")
     assert folder.class_names(SourceOptions(input=str(tmp_path))) == ("roses",)
 
 
 def test_files_beside_the_class_folders(tmp_path: Path) -> None:
-    make_files(tmp_path, ["LICENSE.txt", "Lost.JPG", "roses/Thumbs.db"])
+    beside = ["Lost.JPG", "b.jfif", "c.heif", "d.dng", "e.zip", "f"]
+    make_files(tmp_path, [*beside, "LICENSE.txt", "roses/Thumbs.db", "roses/1.jpg"])
     images = list_images(tmp_path)
-    assert [(image.key, image.rejection) for image in images] == [("Lost.JPG", "unlisted"), ("roses/Thumbs.db", None)]
+    assert [(image.key, image.rejection) for image in images] == [
+        *((name, "unlisted") for name in beside),
+        ("roses/1.jpg", None),
+    ]
     assert "no class" in images[0].message
+    assert list_ignored(tmp_path) == {"LICENSE.txt": "document", "roses/Thumbs.db": "system"}
 
 
 def test_a_pattern_takes_the_class_from_the_folder_that_holds_the_file(tmp_path: Path) -> None:
@@ -136,6 +152,7 @@ def test_links_are_followed_but_never_round(tmp_path: Path) -> None:
     (tmp_path / "photos/roses/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     images = list_images(tmp_path / "photos")
     assert [image.key for image in images] == ["daisy/b.jpg", "roses/a.jpg", "roses/gone.jpg"]
+    assert list_ignored(tmp_path / "photos") == {"roses/up": "link"}
     with pytest.raises(FileNotFoundError):
         sources.read(images[2].uri)
 
@@ -241,6 +258,10 @@ def test_listing_is_lazy(tmp_path: Path) -> None:
     assert [image.key for image in images] == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
 
 
+def nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
 visible = names.filter(lambda name: not name.startswith("."))
 
@@ -251,9 +272,110 @@ def test_every_file_is_listed_once_under_its_own_path(
 ) -> None:
     root = make_files(tmp_path_factory.mktemp("photos"), ["/".join(pair) for pair in pairs])
     images = list_images(root)
-    assert sorted((image.label, image.key) for image in images) == sorted((a, f"{a}/{b}") for a, b in pairs)
+    assert sorted((image.label, image.key) for image in images) == sorted((nfc(a), f"{a}/{b}") for a, b in pairs)
     assert all(sources.read(image.uri) == image.key.encode() for image in images)
-    assert folder.class_names(SourceOptions(input=str(root))) == tuple(sorted({a for a, _ in pairs}))
+    assert folder.class_names(SourceOptions(input=str(root))) == tuple(sorted({nfc(a) for a, _ in pairs}))
+
+
+CAFE = "caf\u00e9"
+
+
+def test_class_folders_in_two_normal_forms_are_one_class(tmp_path: Path) -> None:
+    mac = unicodedata.normalize("NFD", CAFE)
+    make_files(tmp_path / "photos", [f"{CAFE}/1.jpg", f"{mac}/1.jpg", "tea/1.jpg"])
+    options = SourceOptions(input=f"{tmp_path}/photos")
+    assert folder.class_names(options) == (CAFE, "tea")
+    images = list_images(tmp_path / "photos")
+    assert sorted((image.key, image.label) for image in images) == sorted(
+        [(f"{mac}/1.jpg", CAFE), (f"{CAFE}/1.jpg", CAFE), ("tea/1.jpg", "tea")]
+    )
+    (note,) = folder.notes(options)
+    assert note.endswith(r"are one class: 'cafe\u0301' = 'caf\xe9'")
+    by_pattern = SourceOptions(input=f"{tmp_path}/photos/*/*.jpg")
+    assert folder.class_names(by_pattern) == (CAFE, "tea")
+    assert folder.notes(by_pattern) == []
+
+
+@pytest.mark.parametrize(("typed", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_given_class_names_match_in_every_normal_form(tmp_path: Path, typed: str, on_disk: str) -> None:
+    make_files(tmp_path, [f"photos/{unicodedata.normalize(on_disk, CAFE)}/1.jpg"])  # type: ignore[arg-type]
+    name = unicodedata.normalize(typed, CAFE)  # type: ignore[arg-type]
+    (tmp_path / "labels.txt").write_text(f"tea\n{name}\n")
+    options = SourceOptions(input=f"{tmp_path}/photos", labels=f"{tmp_path}/labels.txt")
+    assert folder.class_names(options) == ("tea", CAFE)
+    assert [image.label for image in folder.list_images(options)] == [CAFE]
+    # An earlier data set's names stay as they are, to the byte.
+    (tmp_path / "manifest.json").write_text(to_json(Manifest("folder", ("tea", name), Counts(1, 1, {}), {})))
+    options = SourceOptions(input=f"{tmp_path}/photos", classes_from=str(tmp_path))
+    assert folder.class_names(options) == ("tea", name)
+    assert [image.label for image in folder.list_images(options)] == [name]
+
+
+def test_a_labels_file_with_one_class_in_two_normal_forms(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/a/1.jpg"])
+    (tmp_path / "labels.txt").write_text(f"{CAFE}\n{unicodedata.normalize('NFD', CAFE)}\n")
+    with pytest.raises(ConfigError, match=f"^--labels: got .*'{CAFE}' is there more than once"):
+        list_images(tmp_path / "photos", labels=f"{tmp_path}/labels.txt")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg"],
+        ["Train/cat/1.jpg", "VALID/cat/1.jpg", "extra/1.jpg"],
+        ["train/cat/1.jpg"],
+        ["train/cat/1.jpg", "test/1.jpg"],
+        ["val/cat/1.jpg", "dev/cat/1.jpg", "__MACOSX/train/cat/1.jpg"],
+    ],
+)
+def test_splits_are_not_taken_for_classes(tmp_path: Path, paths: list[str]) -> None:
+    make_files(tmp_path / "photos", paths)
+    for call in (folder.list_images, folder.class_names):
+        with pytest.raises(ConfigError, match=r"^--input: got .* are splits, no classes: in .* lie cat.*--source csv"):
+            call(SourceOptions(input=f"{tmp_path}/photos"))
+    # What the message says to do works.
+    name = paths[0].partition("/")[0]
+    assert {image.label for image in list_images(tmp_path / "photos" / name)} <= {"cat", "dog"}
+    assert {image.label for image in list_images(tmp_path / "photos/*/*/*")} <= {"cat", "dog"}
+    (tmp_path / "labels.txt").write_text("Train\ntrain\nVALID\nval\ndev\ntest\n")
+    assert list_images(tmp_path / "photos", labels=f"{tmp_path}/labels.txt")
+
+
+def test_splits_without_class_folders(tmp_path: Path) -> None:
+    make_files(tmp_path, ["train/1.jpg", "test/1.jpg"])
+    with pytest.raises(ConfigError, match="test, train are splits, no classes; a list with columns of paths"):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "paths", [["train/1.jpg", "bus/1.jpg"], ["train/steam/1.jpg", "bus/1.jpg"], ["valid/1", "bad/1"]]
+)
+def test_classes_that_are_named_like_splits(tmp_path: Path, paths: list[str]) -> None:
+    make_files(tmp_path, paths)
+    assert folder.class_names(SourceOptions(input=str(tmp_path))) == tuple(sorted(p.partition("/")[0] for p in paths))
+
+
+def test_input_and_output_keep_apart(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/cat/1.jpg", "photos/out/jpeg/a.jpg", "set/pixel/cat/1.jpg"])
+    photos = tmp_path / "photos"
+    (tmp_path / "link").symlink_to(photos)
+    for output in (photos, tmp_path / "link"):
+        with pytest.raises(ConfigError, match="^--output: got .* expected a folder other than --input"):
+            list_images(photos, output=str(output))
+    with pytest.raises(ConfigError, match="^--output: got .* whose shards don't come to lie in .*/set/pixel"):
+        list_images(tmp_path / "set/pixel", output=str(tmp_path / "set"))
+    options = SourceOptions(input=str(photos), output=f"{photos}/out")
+    assert folder.class_names(options) == ("cat",)
+    assert list_ignored(photos, output=f"{photos}/out") == {"out": "dataset"}
+    # Above the input, only its own files are touched.
+    assert [image.key for image in list_images(photos / "out", output=str(photos))] == ["jpeg/a.jpg"]
+
+
+def test_a_data_set_is_no_input(tmp_path: Path) -> None:
+    make_files(tmp_path, ["jpeg/train-00000-of-00001.tfrecord"])
+    (tmp_path / "manifest.json").write_text(to_json(Manifest("flowers", ("a",), Counts(0, 0, {}), {})))
+    with pytest.raises(ConfigError, match="^--input: got .* this is a data set that etl.run wrote"):
+        list_images(tmp_path)
 
 
 def test_list_folders_of_files_only(tmp_path: Path) -> None:
