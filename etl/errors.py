@@ -115,6 +115,7 @@ REASONS: dict[str, str] = {
     "corrupt": "the image's bytes contradict each other",
     "unsupported": "an image format that nothing here can decode",
     "too_many_pixels": "height times width is over the limit",
+    "too_many_bytes": "the file is larger than an image within the limit can be",
     "unknown_label": "the label is not among the class names",
     "duplicate_key": "another input has the same key",
     "unlisted": "the image is in none of the data set's lists",

@@ -13,7 +13,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from importlib import metadata
@@ -64,6 +64,7 @@ class PlanFacts:
         duplicates: As in the manifest.
         num_shards: How many results there must be.
         replaces: `content_digest` of the manifest that was there when the run began: it replaces that data set alone.
+        ignored: Kind to number of files and folders that are no inputs.
     """
 
     run_id: str
@@ -78,6 +79,7 @@ class PlanFacts:
     duplicates: Mapping[str, int]
     num_shards: int
     replaces: str
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
     def building_dir(self, output: str) -> str:
         """Returns the run's own folder."""
@@ -134,6 +136,7 @@ def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult])
         counts=counts,
         variants={name: _variant(config, facts, name, in_order) for name in config.variants},
         duplicates=facts.duplicates,
+        ignored=facts.ignored,
         config=config.to_dict(),
         software=software(),
         run={

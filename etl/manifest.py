@@ -119,6 +119,7 @@ class Manifest:
         counts: Of the inputs.
         variants: By name.
         duplicates: Exact copies: `images`, and how many of those lie `across_splits` and `across_labels`.
+        ignored: Files and folders below the input that are no inputs, by kind.
         config: The resolved configuration.
         software: Package to version, and the machine's architecture.
         run: What differs between equal runs: when, how long, where.
@@ -130,6 +131,7 @@ class Manifest:
     counts: Counts
     variants: Mapping[str, Variant]
     duplicates: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -182,6 +184,7 @@ def to_json(manifest: Manifest) -> str:
         "class_names": list(manifest.class_names),
         "counts": dataclasses.asdict(manifest.counts),
         "duplicates": dict(manifest.duplicates),
+        "ignored": dict(manifest.ignored),
         "variants": {name: _variant_to_json(variant) for name, variant in manifest.variants.items()},
         "config": dict(manifest.config),
         "software": dict(manifest.software),
@@ -213,6 +216,7 @@ def from_json(text: str, where: str) -> Manifest:
             counts=Counts(**content["counts"]),
             variants={name: _variant_from_json(name, entry) for name, entry in content["variants"].items()},
             duplicates=content.get("duplicates", {}),
+            ignored=content.get("ignored", {}),
             config=content.get("config", {}),
             software=content.get("software", {}),
             run=content.get("run", {}),

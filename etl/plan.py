@@ -8,24 +8,26 @@ memory doesn't grow with it.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
-from etl import progress, sharding, sources, storage, variants
+from etl import notes, progress, sharding, sources, storage, variants
 from etl.config import EtlConfig
-from etl.errors import REASONS, ConfigError, DatasetError, RecordError
+from etl.digests import Digested, digest, max_bytes
+from etl.errors import ConfigError, DatasetError, RecordError
 from etl.images.sniff import sniff
 from etl.lines import decode_extras, encode_extras, encode_image
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS, is_slow
 from etl.records import PlannedImage, Rejection, SourceImage, Unit
 from etl.sources import splits
+from etl.sources.names import IGNORED
+from etl.words import quantity
 
 # What an example holds beside its image: tags, lengths, names, digest, shape and framing.
 _EXAMPLE_OVERHEAD_BYTES = 190
@@ -48,21 +50,11 @@ _PART_SIZE = 256
 _TABLES = """
 CREATE TABLE image (
     key TEXT PRIMARY KEY, uri TEXT, label TEXT, label_int INTEGER, split TEXT, extras TEXT,
-    digest TEXT, num_bytes INTEGER, ending TEXT, place TEXT
+    digest TEXT, num_bytes INTEGER, ending TEXT, place TEXT, origin TEXT
 ) WITHOUT ROWID;
-CREATE TABLE unseen (number INTEGER PRIMARY KEY, key TEXT, uri TEXT, label TEXT, split TEXT, extras TEXT);
+CREATE TABLE unseen (number INTEGER PRIMARY KEY, key TEXT, uri TEXT, label TEXT, split TEXT, extras TEXT, origin TEXT);
 CREATE TABLE rejection (key TEXT, uri TEXT, reason TEXT, message TEXT);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Digested:
-    """A listed image with its size and digest."""
-
-    image: SourceImage
-    digest: str = ""
-    num_bytes: int = 0
-    rejection: Rejection | None = None
 
 
 class Plan:
@@ -81,6 +73,8 @@ class Plan:
         self._database = sqlite3.connect(os.path.join(self._folder.name, "plan.sqlite"))
         # The file is thrown away at the end: nothing to protect from a crash.
         self._database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _TABLES)
+        self._ignored: dict[str, notes.Examples] = {}
+        self._relabelled = notes.Examples()
         # Kept for a variant: it reads a sample, and the shards are gone through several times.
         self._sizes = functools.cache(self._make_sizes)
 
@@ -103,12 +97,13 @@ class Plan:
         """
         labels = {name: index for index, name in enumerate(self.class_names)}
         images = self._source.list_images(self.config.options)
+        limit = max_bytes(self.config.max_pixels)
+        take = functools.partial(digest, source=self.config.source, limit=limit)
         with progress.step("list and digest"), self._database:
-            digest = functools.partial(_digest, self.config.source)
-            for found in ordered_map(digest, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
+            for found in ordered_map(take, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
                 self._add(found, labels)
                 progress.advance()
-            for found in ordered_map(digest, self._unseen(), NUM_READERS):
+            for found in ordered_map(take, self._unseen(), NUM_READERS):
                 self._add(found, labels)
                 progress.advance()
             self._database.execute("DELETE FROM unseen")
@@ -126,27 +121,31 @@ class Plan:
     def _seen(self, images: Iterable[SourceImage]) -> Iterator[SourceImage]:
         """Yields the images whose digest is known or that lie at hand, and puts the others aside."""
         for image in images:
+            if image.ignored:
+                self._ignored.setdefault(image.ignored, notes.Examples()).add(image.key)
+                continue
             known = image.rejection or (image.listed is not None and image.listed.md5)
             if known or not storage.lists_digests(image.uri):
                 yield image
                 continue
             extras = encode_extras(image.extras) if image.extras else ""
-            row = (image.key, image.uri, image.label, image.split, extras)
-            self._database.execute("INSERT INTO unseen VALUES (NULL,?,?,?,?,?)", row)
+            row = (image.key, image.uri, image.label, image.split, extras, image.origin)
+            self._database.execute("INSERT INTO unseen VALUES (NULL,?,?,?,?,?,?)", row)
 
     def _unseen(self) -> Iterator[SourceImage]:
         """Yields the images put aside, with what their store's listing says; it is asked in the order of names."""
         # Of two with one name the first counts, as it does among the others.
         order = "FROM unseen ORDER BY uri, number"
-        rows = self._database.execute(f"SELECT key, uri, label, split, extras {order}")
+        rows = self._database.execute(f"SELECT key, uri, label, split, extras, origin {order}")
         uris = (uri for (uri,) in self._database.execute(f"SELECT uri {order}"))
-        for (key, uri, label, split, extras), listed in zip(rows, storage.look_up(uris), strict=True):
-            image = SourceImage(key, uri, label, split, decode_extras(extras) if extras else {}, listed=listed)
+        for (key, uri, label, split, extras, origin), listed in zip(rows, storage.look_up(uris), strict=True):
+            more = decode_extras(extras) if extras else {}
+            image = SourceImage(key, uri, label, split, more, listed=listed, origin=origin)
             if listed is None:
                 image = replace(image, rejection="missing", message="there is no such file")
             yield image
 
-    def _add(self, found: _Digested, labels: Mapping[str, int]) -> None:
+    def _add(self, found: Digested, labels: Mapping[str, int]) -> None:
         image, rejection = found.image, found.rejection
         if rejection is None and image.label not in labels and labels:
             rejection = _reject(image, "unknown_label", f"label {image.label!r} is not among the {len(labels)} classes")
@@ -155,13 +154,25 @@ class Plan:
             place = f"{sharding.shard_hash(found.digest, image.key, self.config.seed):020d}"
             extras = encode_extras(image.extras) if image.extras else ""
             row = (image.key, image.uri, image.label, labels.get(image.label, -1), split, extras)
-            statement = f"INSERT OR IGNORE INTO image VALUES ({','.join('?' * 10)})"
-            cursor = self._database.execute(statement, (*row, found.digest, found.num_bytes, _ending(image.uri), place))
-            if cursor.rowcount:
+            statement = f"INSERT OR IGNORE INTO image VALUES ({','.join('?' * 11)})"
+            facts = (found.digest, found.num_bytes, _ending(image.uri), place, image.origin)
+            if self._database.execute(statement, (*row, *facts)).rowcount:
                 return
-            rejection = _reject(image, "duplicate_key", "another input has the same key")
+            rejection = _reject(image, "duplicate_key", self._explain_duplicate(image))
         reject = (rejection.key, rejection.uri, rejection.reason, rejection.message)
         self._database.execute("INSERT INTO rejection VALUES (?,?,?,?)", reject)
+
+    def _explain_duplicate(self, image: SourceImage) -> str:
+        """Names both inputs of one key, and their labels where these differ."""
+        statement = "SELECT uri, label, origin FROM image WHERE key = ?"
+        uri, label, origin = self._database.execute(statement, (image.key,)).fetchone()
+        first, second = origin or uri, image.origin or image.uri
+        if label != image.label:
+            first, second = f"{first} (label {label!r})", f"{second} (label {image.label!r})"
+        message = f"{second} has the same key as {first}, which came first"
+        if label != image.label:
+            self._relabelled.add(message)
+        return message
 
     @property
     def num_images(self) -> int:
@@ -181,6 +192,38 @@ class Plan:
         """Yields the inputs rejected by now, by key."""
         for key, uri, reason, message in self._database.execute("SELECT * FROM rejection ORDER BY key, uri"):
             yield Rejection(key, uri, "list", reason, message)
+
+    def ignored(self) -> dict[str, int]:
+        """Returns kind to number of files and folders below the input that are no inputs."""
+        return {kind: self._ignored[kind].count for kind in IGNORED if kind in self._ignored}
+
+    def class_counts(self) -> Iterator[tuple[str, int]]:
+        """Yields each class name with its number of images that are to be decoded."""
+        counts = dict(self._database.execute("SELECT label_int, count(*) FROM image GROUP BY label_int"))
+        return ((name, counts.get(index, 0)) for index, name in enumerate(self.class_names))
+
+    def describe(self) -> list[str]:
+        """Returns lines on what the operator should know of the inputs, with a few names each."""
+        lines: list[str] = []
+        if hasattr(self._source, "notes"):
+            lines += self._source.notes(self.config.options)
+        lines += notes.lookalikes(self.class_names)
+        for kind, count in self.ignored().items():
+            lines.append(f"ignored {count:,}, {IGNORED[kind]}: {self._ignored[kind]}")
+        if self._relabelled.count:
+            rows = quantity(self._relabelled.count, "row")
+            lines.append(f"{rows} with an image again, under another label: {self._relabelled}")
+        counts = self.duplicates()
+        across = {by: self._examples_across(by) if counts[f"across_{by}s"] else "" for by in ("label", "split")}
+        return lines + notes.duplicates(counts["across_labels"], counts["across_splits"], *across.values())
+
+    def _examples_across(self, column: str) -> notes.Examples:
+        """Returns pairs of exact copies that differ in a column."""
+        found = f"SELECT digest FROM image GROUP BY digest HAVING count(DISTINCT {column}) > 1 ORDER BY digest"
+        pair = f"SELECT min(key) FROM image WHERE digest = ? GROUP BY {column} ORDER BY 1 LIMIT 2"
+        digests = self._database.execute(f"{found} LIMIT {notes.NUM_EXAMPLES}").fetchall()
+        pairs = ([notes.shown(key) for (key,) in self._database.execute(pair, digest)] for digest in digests)
+        return notes.Examples(" = ".join(keys) for keys in pairs)
 
     def duplicates(self) -> dict[str, int]:
         """Counts exact copies: `images` beyond the first of each, and how many contents lie across splits or labels."""
@@ -290,27 +333,6 @@ class Plan:
 
     def _number(self, statement: str) -> int:
         return int(self._database.execute(statement).fetchone()[0])
-
-
-def _digest(source: str, image: SourceImage) -> _Digested:
-    """Takes a listed image's size and MD5 from its store's listing, or else reads it; pins its extras."""
-    if image.rejection:
-        return _Digested(image, rejection=_reject(image, image.rejection, image.message))
-    image = replace(image, extras=sources.pin_extras(source, image.extras)) if image.extras else image
-    listed = image.listed
-    if listed is not None and listed.num_bytes == 0:
-        return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))
-    if listed is not None and listed.num_bytes is not None and listed.md5:
-        return _Digested(image, listed.md5, listed.num_bytes)
-    try:
-        data = sources.read(image.uri)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return _Digested(image, rejection=_reject(image, "missing", "there is no such file"))
-    except PermissionError:
-        return _Digested(image, rejection=_reject(image, "missing", "the file may not be read by this user"))
-    if not data:
-        return _Digested(image, rejection=_reject(image, "empty", REASONS["empty"]))
-    return _Digested(image, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
 
 
 def _ending(uri: str) -> str:

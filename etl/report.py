@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
+from etl import notes
 from etl.cli import console as open_console
 from etl.cli import show_line
 from etl.errors import REASONS
-from etl.words import quantity
+from etl.sources.names import IGNORED
+from etl.words import one_line, quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +62,16 @@ def print_plan(plan: Plan) -> None:
         table.caption = f"the first {_MOST_SHARDS} of {num_shards:,} shards"
     console.print(table)
     _print_rejected(console, plan.rejected())
+    _print_ignored(console, plan.ignored())
+    for line in notes.empty_classes(plan.class_counts()):
+        show_line(line)
     console.print("Nothing was written: this was a dry run.")
+
+
+def print_notes(lines: Iterable[str]) -> None:
+    """Prints what the operator should know of the inputs."""
+    for line in lines:
+        print(f"note: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def print_summary(config: EtlConfig, manifest: Manifest) -> None:
@@ -71,7 +85,17 @@ def print_summary(config: EtlConfig, manifest: Manifest) -> None:
         f"{counts.duplicates:,} exact copies among them; {seconds:,.0f} s"
     )
     _print_rejected(console, counts.rejected)
-    show_line(manifests.join(config.output, manifests.FILE_NAME))
+    _print_ignored(console, manifest.ignored)
+    totals: Counter[str] = Counter()
+    for split in next(iter(manifest.variants.values())).splits.values():
+        totals.update(split.class_counts)
+    across = (manifest.duplicates.get(f"across_{name}", 0) for name in ("labels", "splits"))
+    for line in (
+        *notes.empty_classes((name, totals[name]) for name in manifest.class_names),
+        *notes.duplicates(*across),
+        manifests.join(config.output, manifests.FILE_NAME),
+    ):
+        show_line(line)
 
 
 def variants_table(manifest: Manifest) -> Table:
@@ -106,4 +130,14 @@ def _print_rejected(console: Console, rejected: object) -> None:
     table.columns[1].justify = "right"
     for reason, count in dict(rejected).items():  # type: ignore[call-overload]
         table.add_row(reason, f"{count:,}", REASONS[reason])
+    console.print(table)
+
+
+def _print_ignored(console: Console, ignored: Mapping[str, int]) -> None:
+    if not ignored:
+        return
+    table = new_table("ignored", "entries", "what")
+    table.columns[1].justify = "right"
+    for kind, count in ignored.items():
+        table.add_row(kind, f"{count:,}", IGNORED.get(kind, ""))
     console.print(table)

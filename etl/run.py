@@ -31,7 +31,7 @@ from etl.mobilenet import IMAGENET
 from etl.options import Command, parse
 from etl.plan import Plan
 from etl.records import Unit
-from etl.report import print_plan, print_summary
+from etl.report import print_notes, print_plan, print_summary
 from etl.resume import JOB_NAME, find, job_digest, keep_done
 from etl.runners import IN_PROCESS, make_options, make_runner, works_here
 
@@ -124,6 +124,7 @@ def _write_held(command: Command, run: Launch | Here, replaces: str, started: fl
 
 def _fill(plan: Plan) -> None:
     plan.fill()
+    print_notes(plan.describe())
     check_rejected(plan.rejected(), plan.num_read, plan.config.max_rejected_fraction)
 
 
@@ -213,6 +214,7 @@ def _facts(
         duplicates=plan.duplicates(),
         num_shards=len({unit.shard for unit in units}),
         replaces=replaces,
+        ignored=plan.ignored(),
     )
 
 

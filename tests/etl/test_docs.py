@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 from etl import run
+from etl.errors import REASONS
+from etl.sources.names import IGNORED
 from tests.photos import make_folder
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,6 +35,11 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("made") / "OUT"
     assert run.main(["--source", "folder", "--input", str(photos), "--output", str(output)]) == 0
     return output
+
+
+def test_every_reason_and_every_kind_is_explained() -> None:
+    text = (DOCS / "data_format.md").read_text()
+    assert [name for name in (*REASONS, *IGNORED) if f"\n| `{name}` | " not in text] == []
 
 
 def test_they_need_nothing_of_ours() -> None:

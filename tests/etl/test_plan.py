@@ -77,6 +77,59 @@ def test_what_listing_rejects_is_known_before_any_decoding(tmp_path: Path) -> No
         ]
 
 
+def test_what_is_no_input_is_counted_by_kind(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, 5)
+    for name in ("@eaDir", "daisy/@eaDir", "daisy/.thumbs"):
+        (folder / name).mkdir()
+    (folder / "daisy" / "notes.txt").write_text("")
+    with Plan(config(folder)) as plan:
+        plan.fill()
+        assert plan.ignored() == {"hidden": 1, "system": 2, "document": 1}
+        assert (plan.num_read, plan.num_images) == (5, 5)
+        hidden, system, document = plan.describe()
+    assert hidden == "ignored 1, names that start with a dot: daisy/.thumbs"
+    assert system.startswith("ignored 2, what operating systems")
+    assert system.endswith(": @eaDir, daisy/@eaDir")
+    assert document.endswith("by their endings: daisy/notes.txt")
+
+
+def test_images_under_two_labels_are_named(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, 12)
+    for name in ("0000.jpg", "0003.jpg"):
+        (folder / "roses" / name).symlink_to(f"../daisy/{name}")
+    (folder / "Roses").mkdir()
+    with Plan(config(folder)) as plan:
+        plan.fill()
+        lookalikes, labels = plan.describe()
+        assert list(plan.class_counts()) == [("Roses", 0), ("daisy", 4), ("roses", 6), ("tulips", 4)]
+    assert "'Roses' and 'roses'" in lookalikes
+    line, _, pairs = labels.partition(": ")
+    assert line == "2 images with two labels or more"
+    assert set(pairs.split(", ")) == {f"daisy/{name} = roses/{name}" for name in ("0000.jpg", "0003.jpg")}
+
+
+def test_a_repeated_row_names_both(tmp_path: Path) -> None:
+    make_folder(tmp_path, 3)
+    rows = "daisy/0000.jpg,daisy,train\ndaisy/0000.jpg,daisy,train\n./daisy/0000.jpg,roses,test\n"
+    (tmp_path / "list.csv").write_text(f"path,label,split\nroses/0001.jpg,roses,train\n{rows}")
+    (tmp_path / "copy.jpg").write_bytes((tmp_path / "roses/0001.jpg").read_bytes())
+    with (tmp_path / "list.csv").open("a") as file:
+        file.write("copy.jpg,roses,test\n")
+    settings = EtlConfig(source="csv", output="out", options=SourceOptions(input=f"{tmp_path}/list.csv"))
+    with Plan(settings) as plan:
+        plan.fill()
+        assert [rejection.message for rejection in plan.rejections()] == [
+            "list.csv:4 has the same key as list.csv:3, which came first",
+            "list.csv:5 (label 'roses') has the same key as list.csv:3 (label 'daisy'), which came first",
+        ]
+        assert {rejection.reason for rejection in plan.rejections()} == {"duplicate_key"}
+        assert plan.describe() == [
+            "1 row with an image again, under another label: "
+            "list.csv:5 (label 'roses') has the same key as list.csv:3 (label 'daisy'), which came first",
+            "1 image in two splits or more: copy.jpg = roses/0001.jpg",
+        ]
+
+
 def test_splits_that_got_no_image_are_still_splits(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, 1)
     with Plan(config(folder)) as plan:

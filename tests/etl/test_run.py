@@ -133,6 +133,36 @@ def test_broken_inputs_are_rejected_with_their_reasons(tmp_path: Path, capsys: p
     assert "33 read = 30 written + 3 rejected" in capsys.readouterr().out
 
 
+def test_the_end_tells_what_was_passed_over_and_what_is_doubtful(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_folder(tmp_path / "photos", 12)
+    (folder / "@eaDir").mkdir()
+    (folder / "[red]").mkdir()
+    (folder / "roses" / "copy.jpg").write_bytes((folder / "daisy" / "0000.jpg").read_bytes())
+    for output in ("out", "photos/out"):
+        assert etl("folder", folder, tmp_path / output) == 0
+        captured = capsys.readouterr()
+        assert "1 class without an image: [red]\n" in captured.out
+        assert "1 image with two labels or more\n" in captured.out
+        assert "note: 1 image with two labels or more: daisy/0000.jpg = roses/copy.jpg\n" in captured.err
+        assert "note: ignored 1, what operating systems" in captured.err
+        assert manifests.load(tmp_path / output).ignored["system"] == 1
+    # A data set in its own input is no class, whether it is replaced or stays.
+    for output, more in (("photos/out", ["--overwrite"]), ("third", [])):
+        assert etl("folder", folder, tmp_path / output, *more) == 0
+        manifest = manifests.load(tmp_path / output)
+        assert manifest.class_names == ("[red]", "daisy", "roses", "tulips")
+        assert manifest.counts.read == 13
+        assert manifest.ignored == {"system": 1, "dataset": 1}
+    assert etl("folder", folder, folder, "--dry_run") == 2
+    assert "this is --input itself" in capsys.readouterr().err
+    assert etl("folder", folder, tmp_path / "fourth", "--dry_run") == 0
+    printed = capsys.readouterr().out
+    assert "1 class without an image: [red]\n" in printed
+    assert "dataset" in printed
+
+
 def test_too_many_rejected_fail_before_the_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_folder(tmp_path / "photos", 20)
     for number in range(3):

@@ -40,10 +40,10 @@ def test_lines_without_a_header(tmp_path: Path) -> None:
     options = SourceOptions(input=str(path), labels=str(labels))
     assert csv.class_names(options) == ("tulips", "roses")
     assert list(csv.list_images(options)) == [
-        SourceImage("photos/a.jpg", f"{tmp_path}/photos/a.jpg", "roses"),
-        SourceImage("/far/b.jpg", "/far/b.jpg", "tulips"),
+        SourceImage("photos/a.jpg", f"{tmp_path}/photos/a.jpg", "roses", origin="list.csv:1"),
+        SourceImage("/far/b.jpg", "/far/b.jpg", "tulips", origin="list.csv:3"),
         # On an object store, dots are part of the name.
-        SourceImage("gs://bucket/x/../c.jpg", "gs://bucket/x/../c.jpg", "roses"),
+        SourceImage("gs://bucket/x/../c.jpg", "gs://bucket/x/../c.jpg", "roses", origin="list.csv:4"),
     ]
     assert sources.read(f"{tmp_path}/photos/a.jpg") == b"rose"
     assert csv.extras(options) == {}
