@@ -82,7 +82,8 @@ class IngestConfig:
         private_threads: Threads of this data set's own; None for TensorFlow's shared ones.
         memory_budget_mb: Million bytes for shuffling, caching and buffering.
         keep_heap: Keep freed memory in the process (see `trainer.ingest.heap`).
-        cache_dir: Where `cache="file"` writes, local or on an object store.
+        cache_dir: Where `cache="file"` writes, local or on an object store. Any number of readers may share it: each
+            fills a cache of its own until one is complete.
         distribute: `service` leaves all of it to the workers of a tf.data service (`python -m trainer.ingest.service`).
             Every worker must reach the shards under the same path. The batches of an epoch are then the same, but they
             come in whatever order the workers finish them; a worker that is lost takes up to 1/32 of an epoch with it.

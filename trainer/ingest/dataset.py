@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trainer.ingest import decode, epochs, heap, order, verify
+from trainer.ingest import caching, decode, epochs, heap, order, verify
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.plan import Plan, resolve
 
@@ -106,8 +106,6 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     import tensorflow as tf
 
     config = plan.config
-    if plan.cache_path:
-        tf.io.gfile.makedirs(os.path.dirname(plan.cache_path))
     make = _repeater(plan) if plan.is_frozen else functools.partial(_batches, plan, order.cache_records(plan))
     if plan.is_distributed:
         batches = _leave_to_service(plan, num_epochs, make)
@@ -227,9 +225,9 @@ def _repeater(plan: Plan) -> epochs.Make:
 
     config, epoch_0 = plan.config, tf.data.Dataset.range(1)
     if config.cache_of == "batches" or plan.is_batchwise:
-        batches = _batches(plan, None, epoch_0, 0).cache(plan.cache_path)
+        batches = caching.cache(plan, _batches(plan, None, epoch_0, 0))
         return lambda parts, step: parts.flat_map(_plain(lambda part: batches.skip(_start(plan, part, step))))
-    examples = _examples(plan, None, epoch_0, 0).cache(plan.cache_path)
+    examples = caching.cache(plan, _examples(plan, None, epoch_0, 0))
 
     def repeat(parts: tf.data.Dataset, step: int | None) -> tf.data.Dataset:
         rest = parts.flat_map(_plain(lambda part: examples.skip(_start(plan, part, step) * config.batch_size)))

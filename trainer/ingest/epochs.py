@@ -49,7 +49,7 @@ def advance(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
 
     number = itertools.count()
     # In Python, not in a variable: within a strategy's scope that would be one for each device.
-    iterations = _call(lambda: np.int64(next(number)), tf.int64)
+    iterations = call(lambda: np.int64(next(number)), tf.int64)
     parts = iterations.flat_map(tf.autograph.experimental.do_not_convert(begin))
     return make(parts, None if plan.config.start_step else 0)
 
@@ -63,7 +63,7 @@ def advance_service(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.D
 
     number = itertools.count()
     spec = prepare(0).element_spec
-    ids = _call(lambda: register(plan, prepare(next(number))).numpy(), tf.string)
+    ids = call(lambda: register(plan, prepare(next(number))).numpy(), tf.string)
     return ids.flat_map(tf.autograph.experimental.do_not_convert(lambda name: from_service(plan, name, spec)))
 
 
@@ -101,8 +101,8 @@ def _parts(plan: Plan, first: int | tf.Tensor, last: int | tf.Tensor) -> tf.data
     return tf.data.Dataset.range(first * plan.num_parts, last * plan.num_parts)
 
 
-def _call(function: Callable[[], object], dtype: tf.DType) -> tf.data.Dataset:
-    """Makes a data set of one scalar, that a Python function returns as an iteration asks for its first batch."""
+def call(function: Callable[[], object], dtype: tf.DType) -> tf.data.Dataset:
+    """Makes a data set of one scalar, which a Python function returns as an iteration asks for its first batch."""
     import tensorflow as tf
 
     def ask(_: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from trainer.ingest import caching
 from trainer.ingest.plan import Plan
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def read_epoch(plan: Plan, part: tf.Tensor, cached: tf.data.Dataset | None) -> t
     return records
 
 
+def read_file(plan: Plan, path: str | tf.Tensor) -> tf.data.Dataset:
+    """Reads one shard's serialised examples, string scalars, in their order."""
+    import tensorflow as tf
+
+    compression = "GZIP" if plan.variant.compression == "gzip" else None
+    return tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=_read_buffer_bytes(plan))
+
+
 def epoch_of(plan: Plan, part: tf.Tensor) -> tf.Tensor:
     """Returns the epoch, int64 scalar, that a part belongs to."""
     return part // plan.num_parts
@@ -62,7 +71,7 @@ def epoch_of(plan: Plan, part: tf.Tensor) -> tf.Tensor:
 
 def cache_records(plan: Plan) -> tf.data.Dataset | None:
     """Returns this worker's records behind a cache, in the manifest's order; None where they are not cached."""
-    return _read_files(plan, None, None).cache(plan.cache_path) if plan.has_cached_records else None
+    return caching.cache(plan, _read_files(plan, None, None)) if plan.has_cached_records else None
 
 
 def epoch_seed(plan: Plan, purpose: str, epoch: tf.Tensor) -> tf.Tensor:
@@ -90,11 +99,9 @@ def _read_files(plan: Plan, epoch: tf.Tensor | None, part: tf.Tensor | None) -> 
     import tensorflow as tf
 
     is_whole = plan.record_range == (0, plan.split.num_examples) and plan.num_parts == 1
-    compression = "GZIP" if plan.variant.compression == "gzip" else None
-    buffer_bytes = _read_buffer_bytes(plan)
 
     def read_one(path: tf.Tensor, first: tf.Tensor, number: tf.Tensor) -> tf.data.Dataset:
-        records = tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=buffer_bytes)
+        records = read_file(plan, path)
         return records if is_whole else records.skip(first).take(number)
 
     parallelism = plan.parallel_reads if plan.parallel_reads > 1 else None
