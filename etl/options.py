@@ -111,6 +111,8 @@ def parse(argv: Sequence[str]) -> Command:
             label=arguments.label,
             include_unlisted=arguments.include_unlisted,
             trimaps=arguments.trimaps,
+            path_column=arguments.path_column,
+            label_column=arguments.label_column,
             output=storage.absolute(arguments.output),
         ),
     )
@@ -147,6 +149,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--label", choices=("breed", "species"), default="breed", help="for pets: what the label is")
     group.add_argument("--include_unlisted", action="store_true", help="for pets: write images that are in no list too")
     group.add_argument("--trimaps", action="store_true", help="for pets: add the trimap, a PNG, to each example")
+    group.add_argument("--path_column", metavar="NAME", help="for csv: the column of paths in the header line")
+    group.add_argument("--label_column", metavar="NAME", help="for csv: the column of labels in the header line")
     group.add_argument(
         "--num_images",
         type=number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),

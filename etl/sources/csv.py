@@ -1,8 +1,9 @@
-"""Any list of photographs: a CSV file of paths and labels.
+"""Any list of images: a CSV file of paths and labels.
 
 Without a header line, each row is `path,label`. With one, the columns may come in any order, their names in any case:
-`path` (or `uri`, `image`, …), `label` (or `class`, …) and, where wanted, `split` with TRAIN, VALIDATE or TEST; others
-are passed over. Relative paths start from the folder of the CSV file. The text is UTF-8.
+`path` (or `uri`, `image`, …), `label` (or `class`, …) and, where wanted, `split` with TRAIN, VALIDATE or TEST;
+`--path_column` and `--label_column` name others. Further columns are passed over. Relative paths start from the folder
+of the CSV file. The text is UTF-8, cells are separated by commas, semicolons or tabs (`columns.py`).
 
 An image's key is its path relative to that folder, or the whole path where it lies elsewhere, so that a row that names
 an image again has the same key, however it spells it.
@@ -10,26 +11,22 @@ an image again has the same key, however it spells it.
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping
 
 from etl import paths, storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError
+from etl.notes import NUM_EXAMPLES, Examples
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import names, splits, vocabulary
+from etl.sources import names, splits, tree, vocabulary
+from etl.sources.columns import EXPECTED, Layout, learn, open_text
 from etl.sources.rows import Row, read_rows
-
-# Where several are there, the first in this order counts.
-PATH_COLUMNS = ("path", "uri", "image_path", "image_uri", "file_path", "filepath", "image", "filename", "file")
-LABEL_COLUMNS = ("label", "class", "class_name", "label_name", "category")
-SPLIT_COLUMNS = ("split", "ml_use", "set", "subset")
+from etl.words import quantity
 
 # What a split column may hold, in any case, and our own name for it.
 SPLIT_NAMES: Mapping[str, str] = {
@@ -45,35 +42,6 @@ SPLIT_NAMES: Mapping[str, str] = {
 
 # An object, and not a bucket alone.
 _OBJECT = re.compile(r"gs://[^/]+/.+", re.DOTALL)
-
-_UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
-# A header line may have as many.
-_MAX_COLUMNS = 1_000
-
-_EXPECTED = "a CSV file of lines path,label or with a header line that names such columns"
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where a CSV file has what.
-
-    Attributes:
-        csv_path: The file; relative paths start from its folder.
-        base: The folder that keys are relative to: the same, or where the pattern starts that found the file.
-        path: The place of the column of paths, from 0.
-        label: That of the labels.
-        split: That of the splits, None where there is none.
-        num_columns: Of every row.
-        has_header: Whether the first row is none of an image.
-    """
-
-    csv_path: str
-    base: str
-    path: int
-    label: int
-    split: int | None
-    num_columns: int
-    has_header: bool
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
@@ -91,13 +59,27 @@ def list_paths(options: SourceOptions) -> tuple[str, ...]:
     return tuple(_csv_paths(options))
 
 
+def notes(options: SourceOptions) -> list[str]:
+    """Returns lines that name the columns that are not read."""
+    lines = []
+    for path in _csv_paths(options)[:NUM_EXAMPLES]:
+        layout = learn(path, options)
+        read = {layout.path, layout.label} | (set() if options.split_by == "hash" else {layout.split})
+        unused = Examples(
+            name or f"number {place + 1}" for place, name in enumerate(layout.header) if place not in read
+        )
+        if unused.count:
+            lines.append(f"{posixpath.basename(path)}: {quantity(unused.count, 'column')} not read: {unused}")
+    return lines
+
+
 def class_names(options: SourceOptions) -> tuple[str, ...]:
     """Returns the class names: given ones, or else the distinct labels, sorted, from one pass over the file.
 
     Raises:
         ConfigError: `--input` or what gives the class names is not as it should be.
     """
-    layouts = [_layout(path, options) for path in _csv_paths(options)]
+    layouts = [learn(path, options) for path in _csv_paths(options)]
     given = vocabulary.load(options)
     if given is not None:
         return given
@@ -110,7 +92,7 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     Raises:
         ConfigError: `--input` is no such file, has no rows, or lacks a column that is needed.
     """
-    layouts = [_layout(path, options) for path in _csv_paths(options)]
+    layouts = [learn(path, options) for path in _csv_paths(options)]
     offered = ("column", "hash") if all(layout.split is not None for layout in layouts) else ("hash",)
     way = splits.choose_by(options, offered)
     images = (image for layout in layouts for image in _read(layout, way))
@@ -119,73 +101,41 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
 
 def _csv_paths(options: SourceOptions) -> list[str]:
     if not options.input:
-        raise ConfigError("--input", options.input, _EXPECTED)
+        raise ConfigError("--input", options.input, EXPECTED)
     path = storage.absolute(options.input)
     if storage.is_pattern(path):
-        paths = list(storage.list_matches(path))
+        # A list is no image, but here it is what is looked for.
+        found = (found for found in tree.match(path) if found.ignored in ("", names.DOCUMENT))
+        paths = sorted(file.path for file in found)
         if not paths:
-            raise ConfigError("--input", options.input, _EXPECTED, "no file matches this pattern")
+            raise ConfigError("--input", options.input, EXPECTED, "no file matches this pattern")
         return paths
     if not storage.exists(path):
-        raise ConfigError("--input", options.input, _EXPECTED, "there is no such file")
+        raise ConfigError("--input", options.input, EXPECTED, "there is no such file")
     if storage.is_local(path) and os.path.isdir(path):
-        raise ConfigError("--input", options.input, _EXPECTED, "this is a folder, which --source folder reads")
+        raise ConfigError("--input", options.input, EXPECTED, "this is a folder, which --source folder reads")
     return [path]
 
 
-@contextmanager
-def _open(path: str) -> Iterator[io.TextIOWrapper]:
-    # Surrogates stand for bytes that are no UTF-8, so that only their row is lost.
-    with io.TextIOWrapper(storage.open_stream(path), "utf-8-sig", "surrogateescape", newline="") as lines:
-        yield lines
-
-
-def _layout(path: str, options: SourceOptions) -> _Layout:
-    """Learns the columns from the first row."""
-    with _open(path) as lines:
-        if lines.readline().startswith(_UTF16_MARKS):
-            raise ConfigError("--input", path, "UTF-8 text", "this is UTF-16: save it as UTF-8")
-    with _open(path) as lines:
-        first, second = (*itertools.islice(read_rows(lines, range(_MAX_COLUMNS)), 2), None, None)[:2]
-    if first is None:
-        raise ConfigError("--input", path, _EXPECTED, "this file is empty")
-    pattern = storage.absolute(options.input or "")
-    base = storage.pattern_folder(pattern) if storage.is_pattern(pattern) else posixpath.dirname(path)
-    names = [cell.strip().lower() for cell in first.cells]
-    path_place, label_place = _place(names, PATH_COLUMNS), _place(names, LABEL_COLUMNS)
-    if path_place is None and (label_place is None or any(mark in name for name in names for mark in "./")):
-        return _Layout(path, base, path=0, label=1, split=None, num_columns=2, has_header=False)
-    if path_place is None or label_place is None:
-        known = PATH_COLUMNS if path_place is None else LABEL_COLUMNS
-        expected = f"a column named {', '.join(known[:-1])} or {known[-1]}"
-        raise ConfigError("--input", path, expected, f"its columns are {', '.join(names)}")
-    if second is None:
-        raise ConfigError("--input", path, _EXPECTED, "this file has a header line and no rows")
-    return _Layout(path, base, path_place, label_place, _place(names, SPLIT_COLUMNS), len(names), has_header=True)
-
-
-def _place(names: Sequence[str], known: Sequence[str]) -> int | None:
-    """Returns the place of the first known name that is there."""
-    return next((names.index(name) for name in known if name in names), None)
-
-
-def _read(layout: _Layout, way: str | None) -> Iterator[SourceImage]:
+def _read(layout: Layout, way: str | None) -> Iterator[SourceImage]:
     """Yields an image for each row; `way` is how to split, None where only labels are wanted."""
-    places = [place for place in (layout.path, layout.label, layout.split) if place is not None]
-    with _open(layout.csv_path) as lines:
-        for row in itertools.islice(read_rows(lines, places), int(layout.has_header), None):
+    with open_text(layout.csv_path) as lines:
+        for _ in range(layout.num_before):
+            lines.readline()
+        rows = read_rows(lines, layout.key_columns, layout.separator, layout.num_before)
+        for row in itertools.islice(rows, int(bool(layout.header)), None):
             problem = row.problem or _problem(layout, row, way)
             if problem:
                 message = f"line {row.line}: {problem}"
                 yield SourceImage(_origin(layout, row), layout.csv_path, "", rejection="malformed_row", message=message)
                 continue
-            uri = _resolve(posixpath.dirname(layout.csv_path), row.cells[layout.path])
+            uri = _spelled(_resolve(posixpath.dirname(layout.csv_path), row.cells[layout.path]))
             split = SPLIT_NAMES[_split(layout, row)] if way == "column" else None
             label = names.normal(row.cells[layout.label].strip())
             yield SourceImage(_key(layout, uri), uri, label, split, origin=_origin(layout, row))
 
 
-def _problem(layout: _Layout, row: Row, way: str | None) -> str:
+def _problem(layout: Layout, row: Row, way: str | None) -> str:
     """Returns what is wrong with a row, "" where nothing is."""
     if len(row.cells) != layout.num_columns:
         hint = "; further columns need a header line" if len(row.cells) > layout.num_columns == 2 else ""
@@ -193,8 +143,8 @@ def _problem(layout: _Layout, row: Row, way: str | None) -> str:
     path, label = row.cells[layout.path], row.cells[layout.label].strip()
     if not path.strip() or not label:
         return "no path" if label else "no label"
-    if "\0" in path or not _is_utf8(path + label):
-        return "no UTF-8 text"
+    if "\0" in path + label or not _is_utf8(path + label):
+        return "no UTF-8 text: save the file as UTF-8"
     if wrong := paths.problem(path, posixpath.dirname(layout.csv_path)):
         return f"{path!r} is not {paths.EXPECTED}: {wrong}"
     if not storage.is_local(path) and not _OBJECT.fullmatch(path):
@@ -204,7 +154,7 @@ def _problem(layout: _Layout, row: Row, way: str | None) -> str:
     return ""
 
 
-def _split(layout: _Layout, row: Row) -> str:
+def _split(layout: Layout, row: Row) -> str:
     return "" if layout.split is None else row.cells[layout.split].strip().lower()
 
 
@@ -218,11 +168,20 @@ def _resolve(folder: str, path: str) -> str:
     return path[:start] + posixpath.normpath(path[start:])
 
 
-def _origin(layout: _Layout, row: Row) -> str:
+def _spelled(path: str) -> str:
+    """Returns a local path as it is spelled on disk where it is there only so: a list may come from another system."""
+    if not storage.is_local(path) or (path.isascii() and "\\" not in path and path == path.rstrip()):
+        return path
+    spellings = (path, path.rstrip(), path.replace("\\", "/"), path.rstrip().replace("\\", "/"))
+    forms = [spellings, *([unicodedata.normalize(form, text) for text in spellings] for form in ("NFC", "NFD"))]
+    return next((text for text in itertools.chain(*forms) if os.path.exists(text)), path)
+
+
+def _origin(layout: Layout, row: Row) -> str:
     return f"{_key(layout, layout.csv_path)}:{row.line}"
 
 
-def _key(layout: _Layout, uri: str) -> str:
+def _key(layout: Layout, uri: str) -> str:
     return uri.removeprefix(layout.base.rstrip("/") + "/")
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv as stdlib_csv
 import io
 import posixpath
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl import sources
-from etl.config import SourceOptions
+from etl.config import EtlConfig, SourceOptions
 from etl.errors import ConfigError
+from etl.plan import Plan
 from etl.records import SourceImage
 from etl.sources import csv
 from etl.sources.rows import Row, read_rows
@@ -112,8 +115,9 @@ def test_a_label_outside_the_labels_file(tmp_path: Path) -> None:
         (b"a.jpg,roses,TRAIN", "3 cells instead of 2; further columns need a header line"),
         (b",roses", "no path"),
         (b"a.jpg, ", "no label"),
-        (b"caf\xe9.jpg,roses", "no UTF-8 text"),
-        (b"a\0.jpg,roses", "no UTF-8 text"),
+        (b"caf\xe9.jpg,roses", "no UTF-8 text: save the file as UTF-8"),
+        (b"a\0.jpg,roses", "no UTF-8 text: save the file as UTF-8"),
+        (b"a.jpg,ro\0ses", "no UTF-8 text: save the file as UTF-8"),
         (b"https://x.org/a.jpg,roses", f"'https://x.org/a.jpg' {NO_PATH}https:// {COPY}"),
         (b"s3://bucket/a.jpg,roses", f"'s3://bucket/a.jpg' {NO_PATH}s3:// {COPY}"),
         (b"gs:/bucket/a.jpg,roses", f"'gs:/bucket/a.jpg' {NO_PATH}did you mean gs://bucket/a.jpg?"),
@@ -142,7 +146,7 @@ def test_a_quotation_mark_without_any_partner(tmp_path: Path, row: str) -> None:
 
 
 def test_the_only_row_may_be_malformed(tmp_path: Path) -> None:
-    assert [image.rejection for image in list_images(write(tmp_path, "nothing\n"))] == ["malformed_row"]
+    assert [image.rejection for image in list_images(write(tmp_path, '"nothing\n'))] == ["malformed_row"]
 
 
 def test_rows_that_name_one_image_have_one_key(tmp_path: Path) -> None:
@@ -182,6 +186,119 @@ def test_what_input_may_not_be(tmp_path: Path) -> None:
             csv.list_images(options)
         with pytest.raises(ConfigError, match=message):
             csv.class_names(options)
+
+
+UNKNOWN = {
+    "id,breed": "its first line is id, breed; if that names the columns, add --path_column NAME and --label_column",
+    "x,y,z": "its first line is x, y, z; ",
+    "file_name;species": "its first line is file_name, species; ",
+    "image_id,label": "its columns are image_id, label; --path_column NAME names another",
+    "path\tspecies": "its columns are path, species; --label_column NAME names another",
+    "image/path,name": "its first line is image/path, name; ",
+    "id": "its first line is id; ",
+    "caf\udce9,x": "its first line is caf\ufffd, x; ",
+}
+
+
+@pytest.mark.parametrize(("header", "message"), UNKNOWN.items())
+def test_a_header_line_with_other_names_is_no_image(tmp_path: Path, header: str, message: str) -> None:
+    separator = ";" if ";" in header else "\t" if "\t" in header else ","
+    rows = "".join(f"im/{number}.jpg{separator}pug\n" for number in range(3))
+    path = write(tmp_path, f"{header}\n{rows}".encode(errors="surrogateescape"))
+    for call in (csv.list_images, csv.class_names, csv.notes):
+        with pytest.raises(ConfigError, match=f"^--input: got .*{re.escape(message)}"):
+            call(SourceOptions(input=str(path)))
+
+
+def test_columns_that_are_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "label;ID ;Breed;path\n7;im/0.jpg;pug;x\n8;im/1.jpg;boxer;y\n")
+    asked = {"path_column": "id", "label_column": "breed"}
+    assert [(image.key, image.label) for image in list_images(path, **asked)] == [
+        ("im/0.jpg", "pug"),
+        ("im/1.jpg", "boxer"),
+    ]
+    assert csv.class_names(SourceOptions(input=str(path), **asked)) == ("boxer", "pug")
+    assert csv.notes(SourceOptions(input=str(path), **asked)) == ["list.csv: 2 columns not read: label, path"]
+    # One alone leaves the other to the usual names.
+    assert [image.label for image in list_images(path, path_column="ID")] == ["7", "8"]
+    for option, name in (("path_column", "file"), ("label_column", "race")):
+        with pytest.raises(
+            ConfigError, match=f"^--{option}: got '{name}', .*; its columns are label, ID, Breed, path$"
+        ):
+            list_images(path, **{**asked, option: name})
+    with pytest.raises(ConfigError, match="^--label_column: got 'id', expected another column"):
+        list_images(path, path_column="id", label_column="id")
+    with pytest.raises(ConfigError, match="^--path_column: got 'id', .*; its columns are a.jpg, roses$"):
+        list_images(write(tmp_path, "a.jpg,roses\n", "plain.csv"), path_column="id")
+
+
+def test_a_name_that_several_columns_have(tmp_path: Path) -> None:
+    path = write(tmp_path, "path,label,Label\na.jpg,1,2\n")
+    with pytest.raises(ConfigError, match="one column of each name that is read; 'label' is there twice"):
+        list_images(path)
+    assert [image.label for image in list_images(path, label_column="Label")] == ["2"]
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "path,label,split,width,,height,x\na.jpg,roses,TRAIN,1,2,3,4\n")
+    assert csv.notes(SourceOptions(input=str(path))) == [
+        "list.csv: 4 columns not read: width, number 5, height and 1 more"
+    ]
+    by_hash = SourceOptions(input=str(path), split_by="hash")
+    assert csv.notes(by_hash) == ["list.csv: 5 columns not read: split, width, number 5 and 2 more"]
+    assert csv.notes(SourceOptions(input=str(write(tmp_path, "a.jpg,x\n", "b.csv")))) == []
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("first", ["", "sep={}\n", "\ufeffsep={}\r\n", '"sep={}"\n'])
+@pytest.mark.parametrize("header", [("path", "label"), None])
+def test_separators(tmp_path: Path, separator: str, first: str, header: tuple[str, str] | None) -> None:
+    rows = [*([header] if header else []), ("a.jpg", "roses"), ('"b, c;\td.jpg"', "daisy"), ("broken", "", "")]
+    path = write(tmp_path, first.format(separator) + "".join(f"{separator.join(row)}\r\n" for row in rows))
+    *images, broken = list_images(path)
+    assert [(image.key, image.label) for image in images] == [("a.jpg", "roses"), ("b, c;\td.jpg", "daisy")]
+    assert broken.message.startswith(f"line {bool(first) + len(rows)}: 3 cells instead of 2")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a.jpg,roses\n".encode("utf-16"), "this is UTF-16: save it as UTF-8"),
+        ("a.jpg,roses\n".encode("utf-16-be"), "it holds zero bytes, as UTF-16 does: save it as UTF-8"),
+        ("a.jpg,roses\n".encode("utf-32-le"), "it holds zero bytes"),
+        (b"PK\3\4....", "this is a spreadsheet or another ZIP archive: save it as CSV"),
+        (b"\xd0\xcf\x11\xe0", "this is a spreadsheet: save it as CSV"),
+        (b"\x1f\x8b\b", "this is compressed: unpack it"),
+        (b"PAR1", "this is a Parquet file: write it as CSV"),
+    ],
+)
+def test_what_is_no_text(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--input: got .*, expected UTF-8 text; {message}"):
+        list_images(write(tmp_path, content))
+
+
+def test_another_encoding_loses_only_the_rows_that_it_spells_otherwise(tmp_path: Path) -> None:
+    images = list_images(write(tmp_path, "a.jpg,roses\nb.jpg,caf\u00e9\nc.jpg,daisy\n".encode("cp1252")))
+    assert [image.rejection for image in images] == [None, "malformed_row", None]
+    assert images[1].message == "line 2: no UTF-8 text: save the file as UTF-8"
+
+
+@pytest.mark.parametrize(("typed", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_paths_and_labels_from_another_system(tmp_path: Path, typed: str, on_disk: str) -> None:
+    there, row = (unicodedata.normalize(form, "caf\u00e9") for form in (on_disk, typed))  # type: ignore[arg-type]
+    write(tmp_path, b"x", f"{there}/1.jpg")
+    path = write(tmp_path, f"{row}/1.jpg ,{row}\n{there}\\1.jpg,caf\u00e9\n{row}/gone.jpg,x\n")
+    images = list_images(path)
+    assert [image.uri for image in images[:2]] == [f"{tmp_path}/{there}/1.jpg"] * 2
+    assert [image.label for image in images[:2]] == ["caf\u00e9"] * 2
+    # What is nowhere keeps its spelling.
+    assert images[2].key == f"{row}/gone.jpg"
+
+
+def test_a_line_of_any_length_is_one_bad_row(tmp_path: Path) -> None:
+    path = write(tmp_path, "path,label,note\na.jpg,x," + "y," * 4_000_000 + "\nb.jpg,x,y\n")
+    images = list_images(path)
+    assert [(image.key, image.rejection) for image in images] == [("list.csv:2", "malformed_row"), ("b.jpg", None)]
 
 
 def test_a_label_that_is_a_word_for_label_makes_no_header(tmp_path: Path) -> None:
@@ -230,6 +347,47 @@ def test_what_a_writer_writes_is_read(
     assert [image.uri for image in images] == [posixpath.normpath(f"{folder}/{path}") for path, _, _ in rows]
 
 
+MARKS = [
+    "\r\n",
+    "\n",
+    "\r",
+    ",",
+    ";",
+    "\t",
+    '"',
+    '""',
+    "\ufeff",
+    "sep=;\n",
+    "\u2028",
+    "\u0301",
+    " ",
+    "#",
+    "\0",
+    "/",
+    "\\",
+]
+WORDS = ["path", "label", "split", "a.jpg", "x", "..", "gs://b/c", "\udcff", "\udce9"]
+tokens = st.sampled_from(MARKS + WORDS).map(lambda text: text.encode(errors="surrogateescape"))
+
+
+@given(st.one_of(st.binary(max_size=60), st.lists(tokens, max_size=40).map(b"".join)), st.sampled_from([None, "path"]))
+@example(b"path,label\nx\xff,caf\xe9\n", None)
+def test_no_content_is_more_than_an_error_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, column: str | None
+) -> None:
+    options = SourceOptions(input=str(write(tmp_path_factory.mktemp("csv"), content)), path_column=column)
+    try:
+        with Plan(EtlConfig(source="csv", output="out", options=options)) as plan:
+            plan.fill()
+            plan.describe()
+            assert plan.num_read == plan.num_images + sum(plan.rejected().values())
+            assert all(rejection.message.encode() for rejection in plan.rejections())
+        line = ""
+    except ConfigError as error:
+        line = str(error)
+    assert line.encode().count(b"\n") == 0
+
+
 lines = st.lists(st.sampled_from(['a,"', '"', "a,b", 'x"y,z', '"a""b",c', "", "\ud800", '"a,b', "é,\0"]), max_size=8)
 
 
@@ -248,7 +406,7 @@ def test_a_break_in_another_cell_is_text() -> None:
 def test_a_cell_beyond_the_reader_s_limit_is_one_bad_line() -> None:
     rows = list(read_rows(["a," + "x" * 200_000 + "\n", "c,d\n"], (0, 1)))
     assert [(row.line, row.cells) for row in rows] == [(1, ()), (2, ("c", "d"))]
-    assert "field limit" in rows[0].problem
+    assert rows[0].problem == "a cell of more than 131,072 characters"
 
 
 def test_the_real_flowers(real_data: Path) -> None:
