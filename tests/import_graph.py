@@ -20,12 +20,12 @@ BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.parallel", "etl.progress", "e
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
-    {"", "cli", "errors", "parallel", "parsing", "paths", "progress", "terminal", "words"},
+    {"", "cli", "errors", "notes", "parallel", "parsing", "paths", "progress", "terminal", "words"},
     {"images", "lines", "manifest", "mobilenet", "records", "schema", "sharding", "tfrecord"},
     {"stores"},
     {"failures", "index", "index_check", "locks", "reading", "storage"},
     {"config", "croissant", "embedding", "sources", "tfds_info", "variants"},
-    {"assemble", "card", "contact_sheet", "plan", "report", "verify", "work"},
+    {"assemble", "card", "contact_sheet", "digests", "plan", "report", "verify", "work"},
     {"finalise", "publishing", "resume", "workers"},
     {"pipeline", "transforms"},
     {"dask_runner", "dataflow", "portable", "prism_runner", "runners", "tied"},
