@@ -23,8 +23,9 @@ EXTRAS = {
     ],
     # Writing them on a Dask cluster; workers need it too.
     "dask": ["apache-beam[dask]>=2.77,<3"],
-    # Reading and training: no Beam, so that the training container stays small.
-    "train": ["tensorflow>=2.16"],
+    # Reading and training: no Beam, so that the training container stays small. Models and leases on gs:// go through
+    # Google's client, which knows conditions.
+    "train": ["google-cloud-storage>=2.10", "tensorflow>=2.16"],
     # AVIF, TIFF and JPEG 2000 inside the exported model; this release's native code loads on no other TensorFlow.
     "io": ["tensorflow>=2.16,<2.17", "tensorflow-io==0.37.1"],
     # Other people's readers, to check that they read our files.

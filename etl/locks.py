@@ -6,12 +6,12 @@ that its holder renews, and that another run takes over when the holder no longe
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from etl.cli import note
 from etl.errors import ConfigError
 from etl.stores.holder import LEASE_VARIABLE, Holder, LostLockError, lease_seconds
 
@@ -99,6 +99,6 @@ def _acquire(lock: Lock, path: str, option: str, got: str, wait_seconds: float) 
             raise ConfigError(option, got, f"an output that no other run is writing to; {holder} is", hint)
         if not is_told:
             why = "" if lock.is_certain else f", or to go {holder.seconds:g} s without a sign of life"
-            print(f"{got}: {holder} is writing there; waiting for it to end{why}", file=sys.stderr, flush=True)
+            note(f"{got}: {holder} is writing there; waiting for it to end{why}")
             is_told = True
         time.sleep(min(seconds, holder.seconds / 10))

@@ -13,20 +13,21 @@ PACKAGES = ("etl", "trainer")
 # What the training side may take from the ETL.
 SHARED = {
     *("etl", "etl.cli", "etl.errors", "etl.images", "etl.manifest", "etl.mobilenet"),
+    *("etl.locks", "etl.parallel", "etl.publishing", "etl.reading", "etl.storage", "etl.stores", "etl.stores.holder"),
     *("etl.parsing", "etl.paths", "etl.records", "etl.schema", "etl.terminal", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
-BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.parallel", "etl.progress", "etl.runners", "etl.storage"}
+BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.progress", "etl.runners"}
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
     {"", "cli", "errors", "notes", "parallel", "parsing", "paths", "progress", "terminal", "words"},
     {"images", "lines", "manifest", "mobilenet", "records", "schema", "sharding", "tfrecord"},
     {"stores"},
-    {"failures", "index", "index_check", "locks", "reading", "storage"},
+    {"failures", "index", "index_check", "locks", "publishing", "reading", "storage"},
     {"config", "croissant", "embedding", "sources", "tfds_info", "variants"},
     {"assemble", "card", "contact_sheet", "digests", "plan", "report", "verify", "work"},
-    {"finalise", "publishing", "resume", "workers"},
+    {"finalise", "resume", "workers"},
     {"pipeline", "transforms"},
     {"dask_runner", "dataflow", "portable", "prism_runner", "runners", "tied"},
     {"inspect", "options", "run"},

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.errors import ConfigError, DatasetError
-from trainer.files import read_bytes, write_bytes, writing
+from trainer.files import is_remote, read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
     import keras
 
-_LATEST_NAME = "latest.json"
+LATEST_NAME = "latest.json"
+_STATE_PREFIX = "state-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,12 @@ def _save(folder: str, state: State) -> None:
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()
     tf.io.gfile.makedirs(folder)
-    name = f"state-{digest[:16]}.npz"
+    name = f"{_STATE_PREFIX}{digest[:16]}.npz"
     write_bytes(posixpath.join(folder, name), data)
     content = {"file": name, "sha256": digest, "facts": dict(state.facts)}
-    write_bytes(posixpath.join(folder, _LATEST_NAME), json.dumps(content).encode())
+    write_bytes(posixpath.join(folder, LATEST_NAME), json.dumps(content).encode())
     for other in tf.io.gfile.listdir(folder):
-        if other.rstrip("/") not in (name, _LATEST_NAME):
+        if other.startswith(_STATE_PREFIX) and other != name:
             tf.io.gfile.remove(posixpath.join(folder, other))
 
 
@@ -89,7 +91,7 @@ def load(folder: str) -> State | None:
     """
     import tensorflow as tf
 
-    latest = posixpath.join(folder, _LATEST_NAME)
+    latest = posixpath.join(folder, LATEST_NAME)
     if not tf.io.gfile.exists(latest):
         return None
     mend = "delete it to start anew"
@@ -109,11 +111,17 @@ def load(folder: str) -> State | None:
 
 
 def remove(folder: str) -> None:
-    """Removes all backups, if there are any."""
+    """Removes all backups, if there are any, and the folder if nothing else is in it."""
     import tensorflow as tf
 
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
+    if not tf.io.gfile.exists(folder):
+        return
+    # The file that names the other first: what is left by a kill is no backup.
+    for name in sorted(tf.io.gfile.listdir(folder)):
+        if name.startswith((LATEST_NAME, _STATE_PREFIX)):
+            tf.io.gfile.remove(posixpath.join(folder, name))
+    if not is_remote(folder) and not os.listdir(folder):
+        os.rmdir(folder)
 
 
 def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: str) -> None:

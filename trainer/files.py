@@ -87,24 +87,6 @@ def remove(path: str) -> None:
         tf.io.gfile.remove(path)
 
 
-def upload(source: Path, target: str, *, last: str) -> None:
-    """Copies a local file, or a folder with all that is in it, to an object store.
-
-    Args:
-        source: What to copy.
-        target: Its path there.
-        last: Name of the file in the folder that is copied last: where that is, the others are.
-    """
-    tf = _tensorflow()
-    if source.is_file():
-        tf.io.gfile.copy(str(source), target, overwrite=True)
-        return
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    for path in sorted(files, key=lambda path: path.relative_to(source) == Path(last)):
-        name = path.relative_to(source).as_posix()
-        tf.io.gfile.copy(str(path), posixpath.join(target, name), overwrite=True)
-
-
 @contextmanager
 def local_copy(path: str) -> Iterator[str]:
     """Gives a file that exists as a local one, for libraries that know no object store; a local one as it is."""

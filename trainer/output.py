@@ -17,17 +17,22 @@ Each of the three folders may be said to be elsewhere, and all of it may be on a
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from etl import locks, storage
+from etl import publishing as exchanges
 from etl.errors import ConfigError
 from trainer import files
+from trainer.backup import LATEST_NAME
 
 MODEL_NAME = "model"
 HISTORY_NAME = "history.json"
@@ -46,6 +51,10 @@ PICTURES = (CONFUSION_NAME, MISTAKES_NAME, COLOURS_NAME)
 
 # The file without which a folder is no SavedModel.
 SAVED_MODEL_FILE = "saved_model.pb"
+
+# Folders of runs that are going on or were killed.
+_UNFINISHED = ".unfinished-"
+_BLOCK_BYTES = 1 << 20
 
 FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME)
 
@@ -66,6 +75,17 @@ class Places:
     checkpoint_dir: str
     log_dir: str
 
+    @property
+    def folders(self) -> dict[str, str]:
+        """The folders that a run writes to and no other may, by the option that names them; none in another of them."""
+        default = {posixpath.join(self.output_dir, name) for name in (MODEL_NAME, BACKUP_NAME)}
+        all_folders = {
+            "--output_dir": self.output_dir,
+            "--model_dir": self.model_dir,
+            "--checkpoint_dir": self.checkpoint_dir,
+        }
+        return {option: folder for option, folder in all_folders.items() if folder not in default}
+
     @classmethod
     def of(
         cls,
@@ -83,8 +103,45 @@ class Places:
         )
 
 
-def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
-    """Makes the folders where there are none, and checks, before any work, that a run may end in them.
+@contextmanager
+def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], None]]:
+    """Makes the folders where there are none, and keeps other runs out of them.
+
+    What a run left half-done that was killed while it published is taken back.
+
+    Args:
+        places: Where the run is to go.
+        resume: Whether to wait for another run to end.
+
+    Yields:
+        What raises `LostLockError` where another run has taken over, since this one gave no sign of life.
+
+    Raises:
+        ConfigError: another run writes there, or a folder can't be written, or is none.
+    """
+    held = []
+    with ExitStack() as stack:
+        # In one order everywhere, so that no two runs wait for each other.
+        for option, folder in sorted(places.folders.items(), key=lambda item: item[1]):
+            # First: an object store says of a bucket without permission that nothing is there.
+            _try_to_write(option, folder)
+            path = posixpath.join(folder, locks.LOCK_NAME)
+            wait_seconds = math.inf if resume else 0.0
+            held.append(stack.enter_context(locks.hold(path, option, folder, wait_seconds=wait_seconds)))
+        for name in storage.list_folders(places.output_dir):
+            if name.startswith(_UNFINISHED):
+                exchanges.undo(posixpath.join(places.output_dir, name))
+                exchanges.discard(posixpath.join(places.output_dir, name))
+
+        def check() -> None:
+            for lock in held:
+                lock.check()
+
+        yield check
+
+
+def check(places: Places, *, overwrite: bool, resume: bool = False) -> None:
+    """Checks, before any work, that a run may end in the folders.
 
     Args:
         places: Where the run is to go.
@@ -92,14 +149,8 @@ def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
         resume: Whether an unfinished run goes on.
 
     Raises:
-        ConfigError: there is a model that may not be replaced or an unfinished run, or a folder can't be written, or is
-            none.
+        ConfigError: there is a model that may not be replaced, or an unfinished run.
     """
-    for option, folder in (("--output_dir", places.output_dir), ("--model_dir", places.model_dir)):
-        if folder == posixpath.join(places.output_dir, MODEL_NAME):
-            continue
-        # Before anything is asked about it: an object store says of a bucket without permission that nothing is there.
-        _try_to_write(option, folder)
     if not overwrite and files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE)):
         raise ConfigError(
             "--output_dir",
@@ -107,7 +158,7 @@ def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
             f"a folder without a model ({places.model_dir})",
             "add --overwrite to replace it once the new one is done",
         )
-    if not (overwrite or resume) and files.exists(places.checkpoint_dir):
+    if not (overwrite or resume) and files.exists(posixpath.join(places.checkpoint_dir, LATEST_NAME)):
         raise ConfigError(
             "--output_dir",
             places.output_dir,
@@ -117,15 +168,15 @@ def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
 
 
 @contextmanager
-def publishing(places: Places) -> Iterator[Path]:
+def publishing(places: Places, check: Callable[[], None]) -> Iterator[Path]:
     """Gives a scratch folder for what a run makes, and moves it into place when the block ends well.
 
-    What an earlier run left is removed first, so that no file of one run lies beside a model of another; the model is
-    moved last, and on an object store, where nothing moves whole, the file without which it is none. On an error the
-    scratch folder is deleted, and what was there stays.
+    What an earlier run left is moved aside first, so that no file of one run lies beside a model of another; the file
+    without which a folder is no model comes last. On an error all that was there stays.
 
     Args:
-        places: Which `prepare` has seen.
+        places: Which `holding` holds.
+        check: What it yielded.
 
     Yields:
         An empty local folder for `MODEL_NAME` and any of the files named above.
@@ -134,9 +185,9 @@ def publishing(places: Places) -> Iterator[Path]:
     try:
         yield scratch
         with files.writing(places.output_dir):
-            _publish(scratch, places)
+            _publish(scratch, places, check)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        exchanges.discard(str(scratch))
 
 
 def is_finished(places: Places) -> bool:
@@ -179,42 +230,65 @@ def _try_to_write(option: str, folder: str) -> None:
         raise ConfigError(option, folder, expected, error.strerror or "") from error
 
 
-def _publish(scratch: Path, places: Places) -> None:
-    if files.exists(places.model_dir):
-        _put_aside(places.model_dir, scratch)
-    for name in FILES:
-        files.remove(posixpath.join(places.output_dir, name))
-    for name in FILES:
-        if (scratch / name).exists():
-            _put(scratch / name, posixpath.join(places.output_dir, name))
-    if (scratch / MODEL_NAME).exists():
-        _put(scratch / MODEL_NAME, places.model_dir)
-
-
-def _put_aside(model_dir: str, scratch: Path) -> None:
-    """Takes an earlier model away, at once where that can be done."""
-    if files.is_remote(model_dir):
-        files.remove(posixpath.join(model_dir, SAVED_MODEL_FILE))
-        files.remove(model_dir)
-    else:
-        # On the disk of the scratch folder a move; the model may have a disk of its own.
-        shutil.move(model_dir, scratch / "replaced")
-
-
-def _put(source: Path, target: str) -> None:
-    """Puts a file or a folder where nothing is."""
-    if files.is_remote(target):
-        files.upload(source, target, last=SAVED_MODEL_FILE)
-        return
+def _publish(scratch: Path, places: Places, check: Callable[[], None]) -> None:
+    """Stages all files on the storage of their places, and exchanges them for those that are there."""
+    staging = _stage(scratch, places.output_dir)
+    model_staging = staging
+    if posixpath.dirname(places.model_dir) != places.output_dir:
+        # It may have a disk of its own.
+        model_staging = f"{places.model_dir}{_UNFINISHED}{os.urandom(4).hex()}"
+        _copy_tree(scratch / MODEL_NAME, posixpath.join(model_staging, MODEL_NAME))
     try:
-        os.replace(source, target)
-    except OSError:
-        # Another disk: a copy beside the target first, so that the target is whole or not there.
-        beside = f"{target}.unfinished-{os.urandom(4).hex()}"
-        shutil.move(source, beside)
-        os.replace(beside, target)
+        _exchange(staging, model_staging, places, check)
+    finally:
+        for folder in {staging, model_staging} - {str(scratch)}:
+            if not storage.exists(posixpath.join(staging, exchanges.JOURNAL_NAME)):
+                storage.delete_tree(folder)
+
+
+def _exchange(staging: str, model_staging: str, places: Places, check: Callable[[], None]) -> None:
+    model = posixpath.join(model_staging, MODEL_NAME)
+    new = [
+        (path, posixpath.join(places.model_dir, posixpath.relpath(path, model))) for path in storage.list_files(model)
+    ]
+    new += [
+        (posixpath.join(staging, name), posixpath.join(places.output_dir, name))
+        for name in FILES
+        if storage.exists(posixpath.join(staging, name))
+    ]
+    old = [path for name in FILES if storage.exists(path := posixpath.join(places.output_dir, name))]
+    mark = posixpath.join(places.model_dir, SAVED_MODEL_FILE)
+    replaced = [(path, posixpath.join(staging, "replaced", posixpath.basename(path))) for path in old]
+    replaced += [
+        (path, posixpath.join(model_staging, "replaced", MODEL_NAME, posixpath.relpath(path, places.model_dir)))
+        for path in storage.list_files(places.model_dir)
+        if path not in (mark, posixpath.join(places.model_dir, locks.LOCK_NAME))
+    ]
+    placed = [(path, target) for path, target in new if target != mark]
+    new_mark = posixpath.join(model, SAVED_MODEL_FILE)
+    exchanges.exchange(exchanges.Exchange(staging, mark, new_mark, replaced, placed), check)
+
+
+def _stage(scratch: Path, output_dir: str) -> str:
+    """Returns the folder from which files can be moved to the output; on an object store they are copied there."""
+    if not files.is_remote(output_dir):
+        return str(scratch)
+    staging = posixpath.join(output_dir, f"{_UNFINISHED}{os.urandom(4).hex()}")
+    _copy_tree(scratch, staging)
+    return staging
+
+
+def _copy_tree(source: Path, target: str) -> None:
+    for path in sorted(each for each in source.rglob("*") if each.is_file()):
+        copy = posixpath.join(target, path.relative_to(source).as_posix())
+        storage.again_if_lost(partial(_copy, path, copy))
+
+
+def _copy(source: Path, target: str) -> None:
+    with open(source, "rb") as original, storage.create(target) as copy:
+        shutil.copyfileobj(original, copy, _BLOCK_BYTES)
 
 
 def _make_scratch(folder: str) -> Path:
     """Makes a hidden folder of a name of its own: two runs at once don't write into each other's."""
-    return Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    return Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))

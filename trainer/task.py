@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,17 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         DatasetError: there is no complete data set, or a backup is damaged.
         DivergedError: the loss became infinite or no number.
         InterruptedRunError: the process was told to terminate; `resume` goes on.
+        LostLockError: this process gave no sign of life for so long that another run has taken over.
         LostWorkerError: another worker has gone; `resume` goes on.
     """
+    if not is_first_worker(config.distribute):
+        return _run(config, overwrite=overwrite, resume=resume, check=lambda: None)
+    with output.holding(config.places, resume=resume) as check:
+        return _run(config, overwrite=overwrite, resume=resume, check=check)
+
+
+def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[[], None]) -> dict[str, Any] | None:
+    """Does what `run` says; `check` raises where another run has taken over the output."""
     from trainer.data import load_manifest, resolve
     from trainer.export import load_formats
 
@@ -64,7 +73,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         import_tensorflow()
         load_formats(config.serving_formats)
     if is_first_worker(config.distribute):
-        output.prepare(places, overwrite=overwrite, resume=resume)
+        output.check(places, overwrite=overwrite, resume=resume)
         _say_missing(data)
     import_tensorflow()
     from trainer.training import train
@@ -75,10 +84,10 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
     fix_threads(saved.facts["threads"] if saved else None)
     distribution = make_distribution(config.distribute)
     load_tensorflow()
-    trained = train(config, data, distribution, saved)
+    trained = train(config, data, distribution, saved, check)
     if not distribution.is_chief:
         return None
-    with output.publishing(places) as folder:
+    with output.publishing(places, check) as folder:
         evaluation = _evaluate(config, data, trained, folder)
         trained.board.close()
         _write(folder, config, data, trained, evaluation)

@@ -74,7 +74,13 @@ class Trained:
     board: Board
 
 
-def train(config: TrainConfig, data: Data, distribution: Distribution, saved: backup.State | None = None) -> Trained:
+def train(
+    config: TrainConfig,
+    data: Data,
+    distribution: Distribution,
+    saved: backup.State | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Trained:
     """Builds and trains the model that a configuration asks for.
 
     Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads:
@@ -87,6 +93,7 @@ def train(config: TrainConfig, data: Data, distribution: Distribution, saved: ba
         data: On what.
         distribution: On which devices.
         saved: The backup to go on from, None to begin.
+        check: Called before a backup is written; raises where another run has taken over the output.
 
     Raises:
         ConfigError: Keras runs on another backend than TensorFlow, the backup is one of another run, or the batch can't
@@ -106,7 +113,7 @@ def train(config: TrainConfig, data: Data, distribution: Distribution, saved: ba
     with distribution.strategy.scope():
         model = make_model(config, data)
         optimizer = make_optimizer(config, model, position.num_steps)
-    run = _Run(config, data, distribution, model, optimizer, position)
+    run = _Run(config, data, distribution, model, optimizer, position, check)
     if saved is not None:
         run.restore(saved)
     elif distribution.is_chief:
@@ -154,7 +161,9 @@ class _Run:
         model: keras.Model,
         optimizer: keras.Optimizer,
         position: Position,
+        check: Callable[[], None],
     ) -> None:
+        self._check = check
         self._config, self._data, self._distribution = config, data, distribution
         self._model, self._optimizer, self._position = model, optimizer, position
         self._objective = make_objective(models.find(config.model).gives)
@@ -290,6 +299,7 @@ class _Run:
     def _back_up(self) -> None:
         if not self._distribution.is_chief:
             return
+        self._check()
         facts = {
             "step": self._position.step,
             "best": self._best.to_facts(),

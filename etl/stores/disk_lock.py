@@ -7,9 +7,9 @@ import errno
 import fcntl
 import json
 import os
-import sys
 from pathlib import Path
 
+from etl.cli import note
 from etl.stores.holder import Holder
 
 # A file system that has no locks, such as some that are mounted over a network, says one of these.
@@ -49,7 +49,7 @@ class DiskLock:
                 if error.errno not in _NO_LOCKS:
                     os.close(descriptor)
                     raise
-                print(f"{self._path}: the file system has no locks; let no other run write there", file=sys.stderr)
+                note(f"{self._path}: the file system has no locks; let no other run write there")
             if self._is_current(descriptor):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, json.dumps(Holder.here().to_json()).encode(), 0)

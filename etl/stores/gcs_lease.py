@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import threading
 import time
 
+from etl.cli import note
 from etl.errors import PetalstreamError
 from etl.stores import gcs_versions
 from etl.stores.holder import Holder, LostLockError
@@ -59,7 +59,7 @@ class Lease:
             self.is_certain = self._seen[1] == holder.token
             self._seen, self._seen_since = (found[1], holder.token), now
         elif now - self._seen_since >= holder.seconds and self._write(found[1]):
-            print(f"{self._path}: taken over; {holder} has not renewed it", file=sys.stderr, flush=True)
+            note(f"{self._path}: taken over; {holder} has not renewed it")
             self._thread.start()
             return None
         return holder

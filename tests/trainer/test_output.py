@@ -11,6 +11,15 @@ from trainer import output
 from trainer.output import Places
 
 
+def nothing() -> None:
+    """The folders are held."""
+
+
+def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
+    with output.holding(places, resume=resume):
+        output.check(places, overwrite=overwrite, resume=resume)
+
+
 def write_run(folder: Path, text: str, *, with_evaluation: bool = True) -> None:
     model = folder / output.MODEL_NAME
     model.mkdir()
@@ -22,15 +31,15 @@ def write_run(folder: Path, text: str, *, with_evaluation: bool = True) -> None:
 
 def test_a_new_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    output.prepare(Places.of(str(folder)), overwrite=False)
+    prepare(Places.of(str(folder)), overwrite=False)
     assert list(folder.iterdir()) == []
 
 
 def test_a_model_that_is_there_is_not_replaced_by_accident(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder without a model .*; add --overwrite"):
-        output.prepare(Places.of(str(tmp_path)), overwrite=False)
-    output.prepare(Places.of(str(tmp_path)), overwrite=True)
+        prepare(Places.of(str(tmp_path)), overwrite=False)
+    prepare(Places.of(str(tmp_path)), overwrite=True)
     assert (tmp_path / output.HISTORY_NAME).read_text() == "old"
 
 
@@ -38,13 +47,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder that can be written"):
-        output.prepare(Places.of(str(path)), overwrite=False)
+        prepare(Places.of(str(path)), overwrite=False)
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder that can be written"):
-        output.prepare(Places.of(str(path / "below")), overwrite=True)
+        prepare(Places.of(str(path / "below")), overwrite=True)
 
 
 def test_all_is_moved_into_place(tmp_path: Path) -> None:
-    with output.publishing(Places.of(str(tmp_path))) as scratch:
+    with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new")
         assert not (tmp_path / output.MODEL_NAME).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
@@ -54,27 +63,25 @@ def test_all_is_moved_into_place(tmp_path: Path) -> None:
 def test_each_folder_may_be_elsewhere(tmp_path: Path) -> None:
     places = Places.of(str(tmp_path / "run"), model_dir=f"{tmp_path}/served/", checkpoint_dir=str(tmp_path / "safe"))
     assert places.log_dir == str(tmp_path / "run" / output.TENSORBOARD_NAME)
-    output.prepare(places, overwrite=False)
+    prepare(places, overwrite=False)
     for text in ("first", "second"):
-        with output.publishing(places) as scratch:
+        with output.publishing(places, nothing) as scratch:
             write_run(scratch, text)
         assert output.is_finished(places)
         assert (tmp_path / "served" / output.SAVED_MODEL_FILE).read_text() == text
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(output.FILES)
     with pytest.raises(ConfigError, match="--output_dir: .*a folder without a model .*served"):
-        output.prepare(places, overwrite=False)
-    (tmp_path / "safe").mkdir()
+        prepare(places, overwrite=False)
+    (tmp_path / "safe" / "latest.json").write_text("{}")
     with pytest.raises(ConfigError, match="--model_dir: .*expected a folder that can be written"):
-        output.prepare(
-            Places.of(str(tmp_path / "run"), model_dir=str(tmp_path / "run" / "config.yaml")), overwrite=True
-        )
+        prepare(Places.of(str(tmp_path / "run"), model_dir=str(tmp_path / "run" / "config.yaml")), overwrite=True)
 
 
 def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
 
     def fail() -> None:
-        with output.publishing(Places.of(str(tmp_path))) as scratch:
+        with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
             write_run(scratch, "new")
             raise KeyError("in the middle")
 
@@ -86,7 +93,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_nothing_of_an_earlier_run_lies_beside_a_new_model(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
-    with output.publishing(Places.of(str(tmp_path))) as scratch:
+    with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new", with_evaluation=False)
     assert not (tmp_path / output.EVALUATION_NAME).exists()
     assert (tmp_path / output.MODEL_NAME / output.SAVED_MODEL_FILE).read_text() == "new"

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from etl import failures, progress, runners, storage
+from etl import failures, locks, progress, runners, storage
 from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path
 from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.words import quantity
-from trainer.batch_predict.gather import unfinished_runs
+from trainer.batch_predict.gather import lock_path, unfinished_runs, version
 from trainer.batch_predict.instances import write_instances
 from trainer.batch_predict.job import REASONS, SUMMARY_NAME, Job, Unit
 from trainer.batch_predict.lines import plan_units
@@ -51,15 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if is_dataflow(arguments.runner):
         _check_cloud(arguments, [*beam_args, *server_args])
     output = storage.absolute(arguments.output)
-    if not arguments.overwrite and storage.exists(output):
-        raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
     if storage.is_local(output) and os.path.isdir(output):
         raise ConfigError("--output", arguments.output, "a file, and this is a folder")
-    if arguments.make_instances:
-        count = write_instances(arguments.make_instances, output, by_name=arguments.by_name)
-        note(f"{arguments.output}: {quantity(count, 'instance')}")
-        return EXIT_OK
-    return _predict(arguments, output, [*beam_args, *server_args])
+    with locks.hold(lock_path(output), "--output", arguments.output):
+        if not arguments.overwrite and storage.exists(output):
+            raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
+        if arguments.make_instances:
+            count = write_instances(arguments.make_instances, output, by_name=arguments.by_name)
+            note(f"{arguments.output}: {quantity(count, 'instance')}")
+            return EXIT_OK
+        return _predict(arguments, output, [*beam_args, *server_args])
 
 
 def _parser() -> Parser:
@@ -152,6 +153,7 @@ def _predict(arguments: argparse.Namespace, output: str, beam_args: Sequence[str
         num_units=len(units),
         batch_size=arguments.batch_size,
         num_threads=arguments.direct_num_workers,
+        replaces=version(output),
     )
     try:
         summary = _run(job, units, arguments.runner, beam_args)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from etl import storage
+from etl import locks, storage
 from etl.errors import DatasetError
+from etl.publishing import OvertakenError
 from trainer.batch_predict.job import BUILDING_INFIX, SUMMARY_NAME, Job, UnitResult
 
 _BLOCK_BYTES = 1 << 20
@@ -27,6 +29,7 @@ def finalise(job: Job, results: Iterable[UnitResult]) -> None:
 
     Raises:
         DatasetError: they don't add up to the input: it was changed meanwhile.
+        OvertakenError: another run has written the output since this one began.
     """
     committed = {result.index: result for result in results}
     in_order = [committed[index] for index in sorted(committed)]
@@ -43,8 +46,27 @@ def finalise(job: Job, results: Iterable[UnitResult]) -> None:
     for result in in_order:
         failed.update(result.failed)
     summary = {"num_instances": sum(result.num_instances for result in in_order), "failed": dict(failed)}
-    storage.write_atomically(f"{job.building_dir}/{SUMMARY_NAME}", json.dumps(summary).encode())
-    storage.move(whole, job.output)
+    with locks.hold(f"{lock_path(job.output)}.publish", "--output", job.output, wait_seconds=math.inf):
+        # Where there is a summary, an earlier attempt at this step came here, and the output may be its own.
+        is_again = storage.exists(f"{job.building_dir}/{SUMMARY_NAME}")
+        if not is_again and version(job.output) != job.replaces:
+            raise OvertakenError(f"{job.output}: another run has written it since this one began, and it stays")
+        storage.write_atomically(f"{job.building_dir}/{SUMMARY_NAME}", json.dumps(summary).encode())
+        storage.move(whole, job.output)
+
+
+def lock_path(output: str) -> str:
+    """Returns the lock that a run holds while it writes an output."""
+    folder, slash, name = output.rpartition("/")
+    return f"{folder}{slash}.{name}{locks.LOCK_NAME}"
+
+
+def version(output: str) -> str:
+    """Returns a text that changes when the output does; "" where there is none."""
+    try:
+        return storage.version(output)
+    except FileNotFoundError:
+        return ""
 
 
 def _check(job: Job, results: Sequence[UnitResult]) -> None:

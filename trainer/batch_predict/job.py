@@ -29,6 +29,7 @@ class Job:
         num_units: How many ranges the input is cut into.
         batch_size: Instances a call of the model.
         num_threads: Batches worked on at once in one process; 0 for one a core of whatever machine it is.
+        replaces: `gather.version` of the output when the run began: it replaces that file alone.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class Job:
     num_units: int
     batch_size: int
     num_threads: int
+    replaces: str = ""
 
     @property
     def building_dir(self) -> str:

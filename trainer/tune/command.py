@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     num_threads = wanted.threads_per_trial or max(1, num_cores() // study.parallel_trials)
     at_once = _num_at_once(wanted.parallel_trials, study, num_threads)
     identity = _identify(study, config, wanted.seed, num_threads, fingerprint)
-    with folder.locked(output_dir) as lock:
+    with folder.locked(output_dir, resume=wanted.resume) as lock:
         folder.prepare(output_dir, resume=wanted.resume, overwrite=wanted.overwrite)
         known = results.load(output_dir, identity)
         max_trials = max([wanted.max_trials or study.max_trials, *known])
@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if wanted.from_best_trial:
             _train_best(study, arguments, best, output_dir, num_threads, lock)
+        folder.finish(output_dir)
     return EXIT_OK
 
 
@@ -120,7 +121,9 @@ def make_parser() -> Parser:
         action="store_true",
         help="go on with the study that is in the folder: ended trials are kept, others go on from their backups",
     )
-    made.add_argument("--overwrite", action="store_true", help="delete the study that is in the folder, begin anew")
+    made.add_argument(
+        "--overwrite", action="store_true", help="replace the study that is in the folder once the new one is complete"
+    )
     made.add_argument(
         "--from_best_trial",
         action="store_true",

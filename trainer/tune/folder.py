@@ -8,14 +8,13 @@ DIR/best/                          the same of the training after them, with --f
 
 from __future__ import annotations
 
-import fcntl
-import os
+import math
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from etl import locks
 from etl.cli import note
 from etl.errors import ConfigError
 from trainer.tune import results
@@ -25,65 +24,55 @@ PLOT_NAME = "parallel_coordinates.png"
 BEST_NAME = "best"
 # In BEST_NAME: which trial that is.
 BEST_TRIAL_NAME = "trial.json"
-_LOCK_NAME = ".lock"
+# An earlier study, while the one that replaces it isn't complete.
+_REPLACED_NAME = ".replaced"
+_NAMES = (results.FILE_NAME, PLOT_NAME, TRIALS_NAME, BEST_NAME)
 
 # In which the trials of a tuner that was killed have ended as well.
 _WAIT_SECONDS = 60.0
 
 
 @contextmanager
-def locked(output_dir: Path) -> Iterator[int]:
+def locked(output_dir: Path, *, resume: bool = False) -> Iterator[int]:
     """Makes the folder where there is none, and keeps other tuners out of it.
 
-    The lock goes with the file descriptor that is yielded, which trials inherit: it ends with the last of them.
+    The lock goes with the file descriptor that is yielded, which trials inherit: it ends with the last of them. So a
+    tuner waits for trials of another one that was killed.
+
+    Args:
+        output_dir: The study's folder.
+        resume: Whether to wait for as long as another tuner runs.
 
     Raises:
         ConfigError: the folder can't be written, or another tuner is at work in it.
     """
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(output_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ConfigError(
-            "--output_dir", str(output_dir), "a local folder that can be written", error.strerror or ""
-        ) from error
-    try:
-        _lock(descriptor, output_dir)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, output_dir: Path) -> None:
-    deadline: float | None = None
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if deadline is None:
-                deadline = time.monotonic() + _WAIT_SECONDS
-                note(f"{output_dir}: in use; waiting for trials of another tuner to end")
-            if time.monotonic() > deadline:
-                raise ConfigError(
-                    "--output_dir", str(output_dir), "a folder in which no other tuner is at work"
-                ) from None
-            time.sleep(0.2)
+    wait_seconds = math.inf if resume else _WAIT_SECONDS
+    path = output_dir / locks.LOCK_NAME
+    with locks.hold(str(path), "--output_dir", str(output_dir), wait_seconds=wait_seconds) as lock:
+        yield lock.fileno()
 
 
 def prepare(output_dir: Path, *, resume: bool, overwrite: bool) -> None:
-    """Checks that a study may begin or go on in the folder; with `overwrite` empties it of what a study leaves.
+    """Checks that a study may begin or go on in the folder; with `overwrite` puts aside what an earlier one left.
+
+    That is kept until the new study is complete, see `finish`. An incomplete study that is overwritten is deleted.
 
     Raises:
         ConfigError: there is a study, and neither `resume` nor `overwrite`.
     """
-    names = (TRIALS_NAME, results.FILE_NAME)
+    there = [name for name in _NAMES if (output_dir / name).exists()]
     if overwrite:
-        (output_dir / results.FILE_NAME).unlink(missing_ok=True)
-        (output_dir / PLOT_NAME).unlink(missing_ok=True)
-        for name in (TRIALS_NAME, BEST_NAME):
-            shutil.rmtree(output_dir / name, ignore_errors=True)
-    elif not resume and any((output_dir / name).exists() for name in names):
+        aside = output_dir / _REPLACED_NAME
+        # Where there is one, an earlier study was to be replaced by the one that is there, which isn't complete.
+        if not aside.exists() and (output_dir / results.FILE_NAME).exists():
+            aside.mkdir()
+            for name in there:
+                (output_dir / name).rename(aside / name)
+            note(f"{aside} holds the earlier study until this one is complete")
+            return
+        for name in there:
+            remove(output_dir / name)
+    elif not resume and any(name in there for name in (TRIALS_NAME, results.FILE_NAME)):
         raise ConfigError(
             "--output_dir",
             str(output_dir),
@@ -92,6 +81,14 @@ def prepare(output_dir: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
+def finish(output_dir: Path) -> None:
+    """Deletes an earlier study that a complete one replaces."""
+    remove(output_dir / _REPLACED_NAME)
+
+
 def remove(path: Path) -> None:
-    """Removes a folder, if it is there."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from etl.errors import DatasetError
-from trainer.batch_predict.gather import finalise, unfinished_runs
+from etl.publishing import OvertakenError
+from trainer.batch_predict.gather import finalise, unfinished_runs, version
 from trainer.batch_predict.job import SUMMARY_NAME, Job, UnitResult
 
 
@@ -51,6 +53,17 @@ def test_what_does_not_add_up_gives_no_output(tmp_path: Path, places: list[tuple
     with pytest.raises(DatasetError, match="in.jsonl: had 30 bytes at the start, and was changed since"):
         finalise(job, results)
     assert not Path(job.output).exists()
+
+
+def test_an_output_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    job = make_job(tmp_path)
+    results = [make_result(job, index, 10 * index, 10 * index + 10) for index in range(3)]
+    Path(job.output).write_text("newer")
+    with pytest.raises(OvertakenError, match=r"out \[1\]\.jsonl: another run has written it since this one began"):
+        finalise(job, results)
+    assert Path(job.output).read_text() == "newer"
+    finalise(replace(job, replaces=version(job.output)), results)
+    assert Path(job.output).read_text() == "0\n0\n1\n1\n2\n2\n"
 
 
 def test_only_this_outputs_runs_are_listed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def with_metric(name: str, goal: str) -> Any:
         (("--max_trials", "0"), None, "--max_trials: got '0', expected a whole number, 1 or more"),
         (("--parallel_trials", "3"), None, "--parallel_trials: got 3, expected 2 at most, the file's parallelTrialC"),
         (("--resume", "--overwrite"), None, "--resume: got True, expected either --resume or --overwrite"),
-        (("--output_dir", "gs://bucket/x"), None, "--output_dir: got 'gs://bucket/x', expected a local folder"),
+        (("--output_dir", "gs://bucket/x"), None, "--output_dir: got 'gs://bucket/x', expected a local path"),
         (("--config", "neither"), None, "--config: got 'neither', expected a YAML file, or one of tune_bayes"),
         ((), with_metric("loss", "MINIMIZE"), "metricId: got 'loss', expected accuracy.* add --monitor loss"),
         ((), with_metric("recall", "MAXIMIZE"), "metricId: got 'recall', expected accuracy, which the trials report"),
@@ -124,23 +125,33 @@ def test_what_overwrite_removes_is_the_tuners_own(tmp_path: Path) -> None:
     for name in ("trials.json", "parallel_coordinates.png", "notes.txt"):
         (tmp_path / name).write_text("", encoding="utf-8")
     folder.prepare(tmp_path, resume=False, overwrite=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".replaced", "mine", "notes.txt"]
     folder.prepare(tmp_path, resume=False, overwrite=False)
+    folder.finish(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "notes.txt"]
+
+
+def test_a_complete_study_is_kept_until_another_one_is_complete(tmp_path: Path) -> None:
+    for text in ("complete", "killed", "killed too"):
+        (tmp_path / "trials.json").write_text(text, encoding="utf-8")
+        folder.prepare(tmp_path, resume=False, overwrite=True)
+        assert not (tmp_path / "trials.json").exists()
+    assert (tmp_path / ".replaced" / "trials.json").read_text(encoding="utf-8") == "complete"
 
 
 def test_two_tuners_dont_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setattr(folder, "_WAIT_SECONDS", 0.3)
     with (
         folder.locked(tmp_path / "out"),
-        pytest.raises(ConfigError, match="expected a folder in which no other tuner is at work"),
+        pytest.raises(ConfigError, match=f"no other run is writing to; process {os.getpid()} on "),
         folder.locked(tmp_path / "out"),
     ):
         pass
-    assert "in use; waiting for trials of another tuner to end" in capfd.readouterr().err
+    assert "is writing there; waiting for it to end" in capfd.readouterr().err
     with folder.locked(tmp_path / "out"):
         pass
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="--output_dir: got .*file', expected a local folder that can be written"):
+    with pytest.raises(ConfigError, match="--output_dir: got .*file', expected a folder that can be written"):
         folder.locked(tmp_path / "file").__enter__()
 
 
