@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
+from etl import limits
 from etl.words import one_line as one_line
+
+# Set to anything, traces are shown as Python shows them.
+TRACE_VARIABLE = "PETALSTREAM_TRACEBACK"
+
+# What takes less memory, by the package of a command.
+_LESS_MEMORY: Mapping[str, str] = {
+    "etl": "a smaller --image_size or fewer --direct_num_workers take less",
+    "trainer": "a smaller --batch_size, --image_size or --model takes less",
+}
 
 # Exit codes that every command line of this project uses.
 EXIT_OK = 0
@@ -82,6 +95,10 @@ class DatasetError(PetalstreamError):
     """A data set on disk that is missing, incomplete, or not what its manifest says."""
 
 
+class LimitError(PetalstreamError):
+    """A limit of the machine, in one line: a full disk, no permission, no memory; see `etl.limits`."""
+
+
 class StorageError(PetalstreamError):
     """An object store or its network that fails, and goes on failing for as long as we try."""
 
@@ -138,7 +155,8 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
             # A name that the terminal's encoding lacks is shown by its escapes.
             stream.reconfigure(errors="backslashreplace")
     try:
-        return main(argv)
+        with in_words(_LESS_MEMORY.get(main.__module__.partition(".")[0], "")):
+            return main(argv)
     except PetalstreamError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return error.exit_code
@@ -147,14 +165,58 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
         return 130
 
 
+@contextmanager
+def in_words(memory: str = "") -> Iterator[None]:
+    """Makes of what the machine refuses an error of ours; with `TRACE_VARIABLE` set to anything, the trace shows too.
+
+    Args:
+        memory: Options that take less memory.
+
+    Raises:
+        LimitError: a limit of the machine was met in the block.
+    """
+    try:
+        yield
+    except PetalstreamError:
+        raise
+    except Exception as error:
+        line = limits.describe(error, memory)
+        if line is None:
+            raise
+        if os.environ.get(TRACE_VARIABLE):
+            traceback.print_exception(error)
+        raise LimitError(line) from error
+
+
+@contextmanager
+def reading(field: str, path: str, expected: str) -> Iterator[None]:
+    """Makes of a file that the operator named and the system refuses the operator's mistake.
+
+    Args:
+        field: The option that named it.
+        path: The file.
+        expected: What it should be.
+
+    Raises:
+        ConfigError: the system refused something in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(field, path, expected, limits.reason(error)) from None
+
+
 def encode_failure(error: PetalstreamError) -> bytes:
     """Returns an error as JSON, for the file in which a worker leaves it."""
-    return json.dumps({"message": one_line(error), "exit_code": error.exit_code}).encode()
+    is_limit = isinstance(error, LimitError)
+    return json.dumps({"message": one_line(error), "exit_code": error.exit_code, "is_limit": is_limit}).encode()
 
 
-def decode_failure(data: bytes) -> WorkerError:
+def decode_failure(data: bytes) -> LimitError | WorkerError:
     """Returns what `encode_failure` was given."""
     content = json.loads(data)
+    if content.get("is_limit"):
+        return LimitError(content["message"])
     return WorkerError(content["message"], content["exit_code"])
 
 
@@ -182,6 +244,8 @@ def find_failure(error: BaseException) -> PetalstreamError | None:
         return None
     kind, message = lines[-1]
     message = re.sub(r" \[while running '[^']*'\]", "", message)
+    if kind == LimitError.__name__:
+        return LimitError(message)
     return WorkerError(message, EXIT_USAGE if kind == ConfigError.__name__ else EXIT_FAILED)
 
 

@@ -14,14 +14,24 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from etl import storage
-from etl.errors import DatasetError, PetalstreamError, decode_failure, encode_failure, find_failure, one_line
+from etl import limits, storage
+from etl.errors import (
+    TRACE_VARIABLE as TRACE_VARIABLE,
+)
+from etl.errors import (
+    DatasetError,
+    LimitError,
+    PetalstreamError,
+    decode_failure,
+    encode_failure,
+    find_failure,
+    in_words,
+    one_line,
+)
 
-# Set to anything, traces are shown as Python shows them.
-TRACE_VARIABLE = "PETALSTREAM_TRACEBACK"
 TRACE_NAME = "traceback.txt"
 # In a run's folder: what `leaving` leaves.
 FAILURE_NAME = "failure.txt"
@@ -81,14 +91,14 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
         raise (error if told is None else _final(told, error)) from None
     except PetalstreamError as error:
         # In this process Beam raises a step's own error anew, with the step's name in the midst of its words.
-        raise (find_failure(error) or error) from None
+        raise _with_mend(find_failure(error) or error, mend) from None
     except Exception as error:
         if shows_traces:
             raise
-        told = _left_by_a_step(failure_path) or find_failure(error)
+        told = _left_by_a_step(failure_path) or find_failure(error) or _as_limit(error)
         if told is not None:
-            raise _final(told, error) from None
-        parts = [f"the run failed: {cause(error)}", f"the trace is in {_write_trace(error, log_dir)}", mend]
+            raise _with_mend(_final(told, error), mend) from None
+        parts = [f"the run failed: {cause(error)}", _write_trace(error, log_dir), mend]
         raise RunError("; ".join(filter(None, parts))) from None
     finally:
         logger.setLevel(level)
@@ -96,11 +106,18 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
 
 @contextmanager
 def leaving(building_dir: str) -> Iterator[None]:
-    """Leaves the line of an error of ours in a run's folder, where `telling` finds it, on any runner."""
+    """Leaves the line of an error of ours in a run's folder, where `telling` finds it, on any runner.
+
+    Raises:
+        LimitError: a limit of the machine was met in the block; or as raised there.
+    """
     try:
-        yield
+        with in_words():
+            yield
     except PetalstreamError as error:
-        storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
+        # On a full disk the line has no room either; most runners pass it on too.
+        with suppress(PetalstreamError, OSError):
+            storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
         raise
 
 
@@ -111,6 +128,17 @@ def _left_by_a_step(path: str) -> PetalstreamError | None:
     # The store may be what failed; the runner's error is told then.
     except (PetalstreamError, OSError):
         return None
+
+
+def _as_limit(error: Exception) -> LimitError | None:
+    """Returns a limit that this process itself has met; a runner's text may hold such words for other reasons."""
+    line = limits.describe(error) if isinstance(error, OSError | MemoryError) else None
+    return None if line is None else LimitError(line)
+
+
+def _with_mend(told: PetalstreamError, mend: str) -> PetalstreamError:
+    """Adds what to do next to a limit of the machine: once that is out of the way, the run can go on."""
+    return LimitError(f"{told}; {mend}") if isinstance(told, LimitError) and mend else told
 
 
 def _final(told: PetalstreamError, error: BaseException) -> PetalstreamError:
@@ -148,16 +176,22 @@ def essence(text: str) -> str:
 
 
 def _write_trace(error: BaseException, folder: str) -> str:
-    """Writes an error's trace; returns the file's path."""
+    """Writes an error's trace into a folder, or where there is room; returns where it is."""
     trace = "".join(traceback.format_exception(error))
-    if storage.is_local(folder) and os.path.isdir(folder):
-        path = os.path.join(folder, TRACE_NAME)
-    else:
-        number, path = tempfile.mkstemp(prefix="petalstream-", suffix=f"-{TRACE_NAME}")
-        os.close(number)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(trace)
-    return path
+    folders = [folder] if storage.is_local(folder) and os.path.isdir(folder) else []
+    for place in (*folders, tempfile.gettempdir()):
+        try:
+            if place == folder:
+                path = os.path.join(folder, TRACE_NAME)
+            else:
+                number, path = tempfile.mkstemp(prefix="petalstream-", suffix=f"-{TRACE_NAME}")
+                os.close(number)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(trace)
+        except OSError:
+            continue
+        return f"the trace is in {path}"
+    return f"there is no room for the trace; {TRACE_VARIABLE}=1 shows it"
 
 
 @contextmanager

@@ -51,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _compare((data_dir, manifest), _load(arguments.compare, "--compare"), quick=arguments.quick)
     if arguments.quick:
         return _look(data_dir, manifest)
-    return _inspect(data_dir, manifest, arguments.sheet or manifests.join(data_dir, SHEET_NAME))
+    sheet_path = arguments.sheet or manifests.join(data_dir, SHEET_NAME)
+    if storage.is_folder(sheet_path):
+        raise ConfigError("--sheet", sheet_path, "a file, and this is a folder")
+    return _inspect(data_dir, manifest, sheet_path)
 
 
 def _load(path: str, option: str) -> tuple[str, Manifest]:

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from etl import limits, progress, storage
 from etl import manifest as manifests
-from etl import progress, storage
 from etl.errors import RecordError
 from etl.index_check import check_index, row_facts
 from etl.manifest import Manifest, Shard, Split, Variant
@@ -141,6 +141,8 @@ def _check_size(path: str, shard: Shard) -> list[str]:
             num_bytes = file.seek(0, io.SEEK_END)
     except FileNotFoundError:
         return ["the file is missing"]
+    except OSError as error:
+        return [f"it can't be read: {limits.reason(error)}"]
     return [] if num_bytes == shard.num_bytes else [_other_size(num_bytes, shard)]
 
 
@@ -168,6 +170,8 @@ def _check_file(path: str, shard: Shard) -> list[str]:
                 num_bytes += len(chunk)
     except FileNotFoundError:
         return ["the file is missing"]
+    except OSError as error:
+        return [f"it can't be read: {limits.reason(error)}"]
     if num_bytes != shard.num_bytes:
         return [_other_size(num_bytes, shard)]
     if sha256.hexdigest() != shard.sha256:

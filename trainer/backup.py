@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl.errors import ConfigError, DatasetError
+from etl import limits
+from etl.errors import ConfigError, DatasetError, LimitError
 from trainer.files import is_remote, read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ def load(folder: str) -> State | None:
         if hashlib.sha256(data).hexdigest() != content["sha256"]:
             raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
     except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
+        refused = limits.describe(error)
+        if refused is not None:
+            raise LimitError(refused) from error
         raise DatasetError(f"{folder}: the backup can't be read; {mend}") from error
     with np.load(io.BytesIO(data)) as arrays:
         lists = {

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from etl.words import cut
-from trainer.pictures.drawing import plain_text
+from trainer.pictures.drawing import plain_text, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def draw_curves(
             axes.set_ylim(0, 1.02)
         elif name == "loss":
             axes.set_ylim(bottom=0)
-    figure.savefig(path, format="png")
+    save(figure, path)
 
 
 def _draw_panel(axes: Axes, metric: str, words: str, history: Mapping[str, Sequence[float]], best_epoch: int) -> None:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl import paths
+from etl import limits, paths
 from etl.cli import import_tensorflow
-from etl.errors import ConfigError, PetalstreamError, one_line
+from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -61,10 +61,15 @@ def write_bytes(path: str, data: bytes) -> None:
     """Writes a file that is whole or not there; on an object store every write is."""
     tf = _tensorflow()
     target = path if is_remote(path) else f"{path}.new"
-    with tf.io.gfile.GFile(target, "wb") as file:
-        file.write(data)
-    if target != path:
-        tf.io.gfile.rename(target, path, overwrite=True)
+    try:
+        with tf.io.gfile.GFile(target, "wb") as file:
+            file.write(data)
+        if target != path:
+            tf.io.gfile.rename(target, path, overwrite=True)
+    except tf.errors.OpError:
+        if target != path:
+            Path(target).unlink(missing_ok=True)
+        raise
 
 
 def exists(path: str) -> bool:
@@ -111,6 +116,10 @@ def literal(folder: str) -> Iterator[str]:
         yield link
 
 
+_RESUME = "the same command with --resume goes on from the last backup"
+_LESS_MEMORY = "a smaller --batch_size takes less"
+
+
 class StorageError(PetalstreamError):
     """A disk or an object store that failed when a run needed it."""
 
@@ -129,10 +138,25 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
-        reason = _mend(error) if isinstance(error, tf.errors.OpError) else error.strerror or one_line(error)
-        raise StorageError(
-            f"{path}: can't be written: {reason}; the same command with --resume goes on from the last backup"
-        ) from error
+        if isinstance(error, tf.errors.OpError):
+            reason = limits.describe(error) or _mend(error)
+        else:
+            reason = limits.reason(error)
+        raise StorageError(f"{path}: can't be written: {reason}; {_RESUME}") from error
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Says of a limit of the machine that is met after the training that nothing of that is lost.
+
+    Raises:
+        LimitError: from within the block.
+    """
+    try:
+        with in_words(_LESS_MEMORY):
+            yield
+    except LimitError as error:
+        raise LimitError(f"{error}; {_RESUME}") from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from etl import locks, storage
+from etl import limits, locks, storage
 from etl import publishing as exchanges
 from etl.errors import ConfigError
 from trainer import files
@@ -183,7 +183,8 @@ def publishing(places: Places, check: Callable[[], None]) -> Iterator[Path]:
     """
     scratch = Path(tempfile.mkdtemp()) if files.is_remote(places.output_dir) else _make_scratch(places.output_dir)
     try:
-        yield scratch
+        with files.resumable():
+            yield scratch
         with files.writing(places.output_dir):
             _publish(scratch, places, check)
     finally:
@@ -227,7 +228,7 @@ def _try_to_write(option: str, folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         _make_scratch(folder).rmdir()
     except OSError as error:
-        raise ConfigError(option, folder, expected, error.strerror or "") from error
+        raise ConfigError(option, folder, expected, limits.reason(error)) from error
 
 
 def _publish(scratch: Path, places: Places, check: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from etl import limits
 from etl.cli import Parser, console, hushed, note, path
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from trainer.files import is_remote
@@ -153,7 +154,7 @@ def _check_output_dir(output_dir: str | None, gives: str) -> Path | None:
     try:
         Path(output_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError("--output_dir", output_dir, "a folder that can be written", error.strerror or "") from error
+        raise ConfigError("--output_dir", output_dir, "a folder that can be written", limits.reason(error)) from error
     return Path(output_dir)
 
 
@@ -219,14 +220,24 @@ def write_images(predictions: Iterable[Prediction], folder: Path, *, overwrite: 
             path = folder / f"{stem}-{number}.png"
         taken.add(path)
         try:
-            with open(path, "wb" if overwrite else "xb") as file:
-                file.write(prediction.image_png)
+            _write(path, prediction.image_png, overwrite=overwrite)
         except FileExistsError:
             yield replace(prediction, error=f"{path} is there already; --overwrite replaces it")
         except OSError as error:
-            yield replace(prediction, error=f"{path}: {error.strerror or error}")
+            yield replace(prediction, error=f"{path}: {limits.reason(error)}")
         else:
             yield replace(prediction, output=str(path), image_png=b"")
+
+
+def _write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    with open(path, "wb" if overwrite else "xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            # Half an image is none.
+            path.unlink()
+            raise
 
 
 def _print_json(predictions: Iterable[Prediction], gives: str) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import etl
 from etl.cli import import_tensorflow, load_tensorflow, note
 from etl.errors import EXIT_OK, run_main
+from etl.limits import naming
 from trainer import backup, models, output
 from trainer.options import RESOLVED, parse
 from trainer.report import print_summary
@@ -185,7 +186,8 @@ def to_yaml(content: Mapping[str, Any]) -> str:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(dict(content), indent=1) + "\n", encoding="utf-8")
+    with naming(str(path)):
+        path.write_text(json.dumps(dict(content), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from etl import progress, storage
-from etl.errors import ConfigError, DatasetError, PetalstreamError
+from etl import limits, progress, storage
+from etl.errors import ConfigError, DatasetError, PetalstreamError, reading
 
 CACHE_VARIABLE = "PETALSTREAM_CACHE"
 
@@ -107,10 +107,8 @@ def unpack(path: str) -> str:
 
 
 def _version(path: str) -> str:
-    try:
+    with reading("--input", path, "a folder or a tar archive"):
         return storage.version(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError("--input", path, "a folder or a tar archive", "there is no such file") from None
 
 
 def cache_dir() -> Path:
@@ -238,5 +236,8 @@ def _check_end(tar: tarfile.TarFile) -> None:
 def _writable_cache() -> Iterator[None]:
     try:
         yield
-    except PermissionError as error:
-        raise ConfigError(CACHE_VARIABLE, str(cache_dir()), "a folder that this user may write to") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        expected = "a folder with room that this user may write to"
+        raise ConfigError(CACHE_VARIABLE, str(cache_dir()), expected, limits.reason(error)) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError
+from etl.errors import ConfigError, reading
 from etl.sources.names import normal
 from etl.sources.rows import Row, read_rows
 from etl.words import cut
@@ -111,7 +111,9 @@ def learn(path: str, options: SourceOptions) -> Layout:
 @contextmanager
 def open_text(path: str) -> Iterator[io.TextIOWrapper]:
     """Opens a file as text; surrogates stand for bytes that are no UTF-8, so that only their row is lost."""
-    with io.TextIOWrapper(storage.open_stream(path), "utf-8-sig", "surrogateescape", newline="") as lines:
+    with reading("--input", path, EXPECTED):
+        stream = storage.open_stream(path)
+    with io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="") as lines:
         yield lines
 
 
@@ -140,7 +142,7 @@ def _first_rows(path: str, separator: str, named: object) -> tuple[Row | None, R
 
 
 def _check_text(path: str) -> None:
-    with storage.open_stream(path) as stream:
+    with reading("--input", path, EXPECTED), storage.open_stream(path) as stream:
         head = stream.read(_HEAD_BYTES)
     for mark, hint in _NO_TEXT:
         if head.startswith(mark):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError, DatasetError, RecordError
+from etl.errors import ConfigError, DatasetError, RecordError, reading
 from etl.records import ExtraValue, FeatureSpec, SourceImage
 from etl.sources import archive, boxes, names, splits, tree, vocabulary
 
@@ -261,9 +261,8 @@ def _read_lists(folders: _Folders) -> _Lists:
 def _read_list(path: str) -> dict[str, _Pet]:
     """Reads lines of image name, class id, species (1 cat, 2 dog) and breed id within the species."""
     try:
-        lines = storage.read_text(path).splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError("--input", path, _EXPECTED, "there is no such list") from None
+        with reading("--input", path, _EXPECTED):
+            lines = storage.read_text(path).splitlines()
     except UnicodeDecodeError:
         raise ConfigError("--input", path, "UTF-8 text", "its bytes are none") from None
     pets: dict[str, _Pet] = {}

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
-from etl import cli, errors, progress
+from etl import cli, errors, limits, progress
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
@@ -109,7 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         for image in list_images(options):
             path = folder / image.key
             path.parent.mkdir(parents=True, exist_ok=True)
-            num_bytes += path.write_bytes(read(image.uri))
+            with limits.naming(str(path)):
+                num_bytes += path.write_bytes(read(image.uri))
             num_broken += "?broken=" in image.uri
             progress.advance()
     broken = f" ({num_broken} broken on purpose)" if num_broken else ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from etl import manifest, storage
 from etl.config import SourceOptions
-from etl.errors import ConfigError, DatasetError
+from etl.errors import ConfigError, DatasetError, reading
 from etl.records import SourceImage
 from etl.sources.names import normal
 
@@ -58,9 +58,8 @@ def mark_unknown(images: Iterable[SourceImage], class_names: Collection[str] | N
 def _from_labels(path: str) -> tuple[str, ...]:
     expected = "a UTF-8 text file with one class name a line"
     try:
-        text = storage.read_text(path)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise ConfigError("--labels", path, expected, "there is no such file") from None
+        with reading("--labels", path, expected):
+            text = storage.read_text(path)
     except UnicodeDecodeError:
         raise ConfigError("--labels", path, expected, "its bytes are no UTF-8") from None
     # Editors on Windows put a byte order mark in front.
@@ -77,12 +76,11 @@ def _from_labels(path: str) -> tuple[str, ...]:
 def _from_manifest(path: str) -> tuple[str, ...]:
     expected = "the folder of an earlier data set, or its manifest.json"
     try:
-        if path.endswith(".json"):
-            earlier = manifest.from_json(storage.read_text(path), path)
-        else:
-            earlier = manifest.load(path, storage.read_text)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError("--classes_from", path, expected, "there is no such file") from None
+        with reading("--classes_from", path, expected):
+            if path.endswith(".json"):
+                earlier = manifest.from_json(storage.read_text(path), path)
+            else:
+                earlier = manifest.load(path, storage.read_text)
     except (DatasetError, UnicodeDecodeError) as error:
         raise ConfigError("--classes_from", path, expected, str(error)) from error
     if not earlier.class_names:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from etl import limits
 from etl.errors import ConfigError
 from etl.records import StoredFile
+
+
+class _NamedFile(io.FileIO):
+    """A file whose errors name it."""
+
+    def write(self, data: Any) -> int:
+        with limits.naming(str(self.name)):
+            return super().write(data) or 0
 
 
 def exists(path: str) -> bool:
@@ -37,24 +48,31 @@ def open_stream(path: str) -> BinaryIO:
 
 def read_bytes(path: str) -> bytes:
     """Reads a whole file; raises `FileNotFoundError`."""
-    with open(path, "rb", buffering=0) as file:
+    with limits.naming(path), open(path, "rb", buffering=0) as file:
         return file.read()
 
 
 def create(path: str) -> BinaryIO:
     """Opens a new file for writing, and makes the folders above it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "wb")
+    return io.BufferedWriter(_NamedFile(path, "wb"))
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Writes a file beside its place and renames it."""
+    """Writes a file beside its place and renames it; where that fails, nothing is left beside it."""
     partial = f"{path}.partial"
-    with create(partial) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with create(partial) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(partial)
+        # The name that the caller knows.
+        error.filename, error.filename2 = path, None
+        raise
 
 
 def write_new(path: str, data: bytes) -> None:
@@ -138,6 +156,15 @@ def check_writable(folder: str) -> None:
         ConfigError: this user may not.
     """
     there = os.path.abspath(folder)
+    try:
+        os.lstat(there)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        # A name that is too long, or a folder above that is closed to this user.
+        raise ConfigError("--output", folder, "a folder that can be made", limits.reason(error)) from None
+    if os.path.islink(there) and not os.path.exists(there):
+        raise ConfigError("--output", folder, "a folder", f"this is a link to {os.readlink(there)}, which is not there")
     while not os.path.exists(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):

@@ -13,7 +13,7 @@ from etl.cli import Parser, load_tensorflow, number, parse_size, path
 from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line, run_main
 from etl.manifest import Manifest, Variant
 from trainer import models
-from trainer.files import is_remote, read_text
+from trainer.files import is_remote, read_text, write_bytes
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.diagnosis.accelerators import ACCELERATORS, Accelerator, parse_accelerator
 
@@ -168,7 +168,7 @@ def _examine(command: Command, variant: Variant) -> None:
             f"{command.data_dir}: a record of {variant.name}/{command.split} can't be read: {one_line(error)[:200]}; "
             "python -m etl.inspect says which"
         ) from error
-    _write(command.plot, chart.draw(findings))
+    write_bytes(command.plot, chart.draw(findings))
     # Their figures are of images: on embeddings they say nothing.
     known = list(ACCELERATORS.values()) if has_images else []
     shown = [command.accelerator] if command.accelerator else known
@@ -192,15 +192,10 @@ def _choose_variant(manifest: Manifest, name: str | None) -> Variant:
 def _check_plot(path: str) -> None:
     """Finds out before the measurements whether the picture can be written."""
     folder = os.path.dirname(path) or "."
+    if not is_remote(path) and os.path.isdir(path):
+        raise ConfigError("--plot", path, "a file, and this is a folder")
     if not is_remote(path) and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         raise ConfigError("--plot", path, "a file in a folder that exists and can be written to")
-
-
-def _write(path: str, content: bytes) -> None:
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(content)
 
 
 if __name__ == "__main__":

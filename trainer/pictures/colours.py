@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from etl.images.lettering import load_font, shorten
+from etl.limits import naming
 from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit
 
 # Two blocks of eight.
@@ -69,7 +70,8 @@ def draw_colours(samples: Sequence[ColourSample], title: str, path: Path) -> Non
         draw.text((left + _TILE // 2, below), f"{error:.4f}", PALE_INK, font=small, anchor="mm")
         if number % _COLUMNS == 0:
             draw.text((14, below), "squared error", PALE_INK, font=small, anchor="lm")
-    sheet.save(path, "PNG")
+    with naming(str(path)):
+        sheet.save(path, "PNG")
 
 
 def to_pixels(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from etl.cli import note
 from etl.images.lettering import label
 from etl.words import cut
-from trainer.pictures.drawing import plain_text
+from trainer.pictures.drawing import plain_text, save
 from trainer.pictures.sheet import percent
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _draw_classes(matrix: np.ndarray, class_names: Sequence[str], title: str, pa
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     # Cut to what is drawn: the size asked for leaves room for the longest names.
-    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    save(figure, path, bbox_inches="tight", pad_inches=0.15)
 
 
 @plain_text()
@@ -110,7 +110,7 @@ def _draw_blocks(blocks: np.ndarray, num_classes: int, size: int, title: str, pa
     axes.set_yticks(places + 0.5, marks, fontsize=8)
     axes.set_xlabel("predicted class, label_int")
     axes.set_ylabel("true class, label_int")
-    figure.savefig(path, format="png")
+    save(figure, path)
 
 
 def _to_shares(matrix: np.ndarray) -> np.ma.MaskedArray:

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl.limits import naming
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save(figure: Figure, path: Path, **options: Any) -> None:
+    """Writes a figure as a PNG that is whole or not there."""
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with naming(str(path)):
+            figure.savefig(beside, format="png", **options)
+            os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etl.images.lettering import label, load_font, shorten
+from etl.limits import naming
 from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit, percent
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], title
         # At the bottom of its place, next to its caption.
         sheet.paste(tile, (left + (_TILE - tile.width) // 2, top + _TILE - tile.height))
         _write_caption(draw, (left, top + _TILE), mistake, class_names)
-    sheet.save(path, "PNG")
+    with naming(str(path)):
+        sheet.save(path, "PNG")
 
 
 def _write_caption(draw: ImageDraw, corner: tuple[int, int], mistake: Mistake, class_names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.words import cut, quantity
-from trainer.pictures.drawing import plain_text
+from trainer.pictures.drawing import plain_text, save
 from trainer.tune.display import show_value
 from trainer.tune.parameters import CATEGORICAL, DISCRETE, INTEGER, LINEAR, LOG, Parameter, Value
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result, find_best, rank
@@ -100,7 +100,7 @@ def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
     which = "" if len(shown) == len(known) else f"the {len(shown)} best of "
     figure.suptitle(f"{cut(spec.name, _LONGEST_TITLE)}: {which}{quantity(len(known), 'trial')}", fontsize=11)
-    figure.savefig(path, format="png")
+    save(figure, path)
 
 
 def place(parameter: Parameter, value: Value) -> float:

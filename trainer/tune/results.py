@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
+from etl.limits import naming
 from trainer.tune.parameters import Value
 
 FILE_NAME = "trials.json"
@@ -70,7 +71,7 @@ def save(folder: Path, study: Mapping[str, Any], results: Sequence[Result], best
     text = json.dumps({"study": dict(study), "best": best, "trials": trials}, indent=1)
     path = folder / FILE_NAME
     unfinished = path.with_name(f"{FILE_NAME}.new")
-    with open(unfinished, "w", encoding="utf-8") as stream:
+    with naming(str(path)), open(unfinished, "w", encoding="utf-8") as stream:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl import limits
 from etl.cli import Parser, number, path
 from etl.errors import EXIT_OK, ConfigError
 from trainer.listing import list_files, read_file
@@ -205,7 +206,7 @@ def write_instances(paths: Iterable[str], target: Path) -> str:
         ConfigError: a file can't be read.
     """
     total = hashlib.sha256()
-    with open(target, "wb") as stream:
+    with limits.naming(str(target)), open(target, "wb") as stream:
         for path in list_files(paths):
             try:
                 instance = {KEY: path, **make_instance(read_file(path))}

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
+from etl.limits import naming
 from etl.manifest import Manifest
 from trainer.vertex.buckets import Buckets, is_bucket
 
@@ -41,7 +42,7 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
     except ImportError as error:
         raise ConfigError("--from_data_dir", data_dir, "pyarrow", "python -m pip install pyarrow") from error
     count = 0
-    with open(path, "w", encoding="utf-8") as lines:
+    with naming(str(path)), open(path, "w", encoding="utf-8") as lines:
         for batch in parquet.ParquetFile(index).iter_batches(columns=["key", "split", "label"]):
             for row in batch.to_pylist():
                 if row["split"] not in USES:

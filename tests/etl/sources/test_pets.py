@@ -233,7 +233,7 @@ def test_what_input_may_not_be(root: Path, tmp_path: Path) -> None:
         ("trainval.txt", b"Birman_1 x 1 1\n", "expected image name, class id"),
         ("trainval.txt", LISTS["test.txt"].encode(), "Birman_2 is in both parts"),
         ("test.txt", b"\xff", "its bytes are none"),
-        ("test.txt", None, "there is no such list"),
+        ("test.txt", None, "there is no such file"),
     ],
 )
 def test_broken_lists(root: Path, name: str, content: bytes | None, message: str) -> None:
