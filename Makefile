@@ -10,7 +10,7 @@ JOBS ?= 2
 # A folder of real photographs, one directory a class, in place of the drawn ones.
 DATA ?=
 
-.PHONY: help demo test test-compat test-distributed lint bench bench-peers lock clean
+.PHONY: help demo test test-full test-compat test-distributed lint bench bench-peers lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -26,8 +26,15 @@ $(VENV)/installed: requirements/dev.txt requirements/uv.txt setup.py
 demo: $(VENV)/installed  ## Photographs in, a served model out, in three minutes (DATA=path/to/flower_photos for real ones)
 	@PY=$(PY) OUT=$(OUT)/demo DATA=$(DATA) sh docs/demo.sh
 
+PYTEST := -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
+
 test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on real photographs)
-	$(PY) -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
+	@echo "The tests take about 25 minutes on two cores; make test-fast takes two."
+	$(PY) $(PYTEST) -m "not full"
+
+test-full: $(VENV)/installed  ## Run the long loops of kills and of fuzzing, hours of them
+	@echo "The long loops take about three hours on two cores."
+	$(PY) $(PYTEST) -m full
 
 # TensorFlow 2.16 and Keras 3.5, the oldest; tensorflow-io, which loads on no other; the newest Vertex AI client; no Beam.
 # All of the trainer's tests and those of what it imports from etl, but for what tells nothing of a release, or takes
@@ -35,7 +42,7 @@ test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on re
 # damage of formats that TensorFlow decodes.
 COMPAT_VENV ?= .venv-compat
 COMPAT_TESTS = tests/compat tests/trainer tests/etl/images tests/etl/test_schema.py tests/etl/test_manifest.py \
-	$(addprefix --ignore=,tests/trainer/batch_predict tests/trainer/tune tests/trainer/test_survival.py \
+	$(addprefix --ignore=,tests/trainer/batch_predict tests/trainer/tune tests/trainer/test_survival.py tests/trainer/test_rivals.py \
 	tests/trainer/ingest/diagnosis tests/trainer/ingest/test_doctor.py tests/trainer/vertex/test_package.py tests/etl/images/test_hostile.py)
 
 $(COMPAT_VENV)/installed: requirements/compat.txt requirements/uv.txt
@@ -46,7 +53,7 @@ $(COMPAT_VENV)/installed: requirements/compat.txt requirements/uv.txt
 	@touch $@
 
 test-compat: $(COMPAT_VENV)/installed  ## Run the trainer's tests on TensorFlow 2.16 with tensorflow-io
-	$(COMPAT_VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -p no:benchmark $(COMPAT_TESTS)
+	$(COMPAT_VENV)/bin/python $(PYTEST) -m "not full" $(COMPAT_TESTS)
 
 # Dask; Prism, built from Go's module of Beam's own version; and an environment for its workers, which holds what the
 # extra `etl` names and gets this package as it is distributed.
