@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from etl import limits
+from etl.extras import extra_for, package_of
 from etl.words import one_line as one_line
 
 # Set to anything, traces are shown as Python shows them.
@@ -155,14 +156,33 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
             # A name that the terminal's encoding lacks is shown by its escapes.
             stream.reconfigure(errors="backslashreplace")
     try:
-        with in_words(_LESS_MEMORY.get(main.__module__.partition(".")[0], "")):
+        with in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")):
             return main(argv)
     except PetalstreamError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        print(f"error: {one_line(_missing_package(error, main))}", file=sys.stderr)
+        return EXIT_USAGE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _command_of(main: Callable[..., int]) -> str:
+    """Returns what a command is called, as `trainer.task`, also where it is the process's own program."""
+    spec = sys.modules["__main__"].__spec__ if main.__module__ == "__main__" else None
+    return (spec.name if spec else main.__module__).removesuffix(".__main__").removesuffix(".command")
+
+
+def _missing_package(error: ModuleNotFoundError, main: Callable[..., int]) -> ConfigError:
+    """Makes the error for a package that an extra brings; raises the one given where none does: it is a bug of ours."""
+    command = _command_of(main)
+    extra = extra_for(error.name or "", command)
+    if extra is None:
+        raise error
+    package = package_of(error.name or "")
+    return ConfigError(command, str(error), f"the package {package}", f"pip install 'petalstream[{extra}]' brings it")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ PACKAGES = ("etl", "trainer")
 
 # What the training side may take from the ETL.
 SHARED = {
-    *("etl", "etl.cli", "etl.errors", "etl.images", "etl.limits", "etl.manifest", "etl.mobilenet"),
+    *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.limits", "etl.manifest", "etl.mobilenet"),
     *("etl.locks", "etl.parallel", "etl.publishing", "etl.reading", "etl.storage", "etl.stores", "etl.stores.holder"),
     *("etl.parsing", "etl.paths", "etl.records", "etl.schema", "etl.terminal", "etl.words"),
 }
@@ -21,7 +21,7 @@ BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.progress", "etl.runners"}
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
-    {"", "cli", "errors", "limits", "notes", "parallel", "parsing", "paths", "progress", "terminal", "words"},
+    {"", "cli", "errors", "extras", "limits", "notes", "parallel", "parsing", "paths", "progress", "terminal", "words"},
     {"images", "lines", "manifest", "mobilenet", "records", "schema", "sharding", "tfrecord"},
     {"stores"},
     {"failures", "index", "index_check", "locks", "publishing", "reading", "storage"},
