@@ -18,6 +18,7 @@ from etl import storage
 from etl.index import FILE_NAME as INDEX_NAME
 from etl.index import IndexFile
 from etl.manifest import Manifest, Shard, Variant
+from etl.words import quantity
 
 FILE_NAME = "croissant.json"
 
@@ -162,8 +163,10 @@ def describe(manifest: Manifest, indexes: Mapping[str, IndexFile]) -> dict[str, 
 
 
 def _description(manifest: Manifest) -> str:
-    classes = f" of {len(manifest.class_names):,} classes" if manifest.class_names else ""
-    return f"{manifest.counts.written:,} images{classes} as TFRecords; variants: {', '.join(manifest.variants)}."
+    classes = f" of {quantity(len(manifest.class_names), 'class')}" if manifest.class_names else ""
+    return (
+        f"{quantity(manifest.counts.written, 'image')}{classes} as TFRecords; variants: {', '.join(manifest.variants)}."
+    )
 
 
 def _published(manifest: Manifest) -> dict[str, str]:
@@ -171,7 +174,7 @@ def _published(manifest: Manifest) -> dict[str, str]:
     facts = {}
     if "started" in manifest.run:
         facts["datePublished"] = str(manifest.run["started"])[:10]
-    origin = _ORIGINS.get(manifest.dataset)
+    origin = _ORIGINS.get(manifest.config.get("source", manifest.dataset))
     if origin:
         facts |= {"url": origin.url, "citeAs": origin.citation}
         facts |= {"license": origin.license} if origin.license else {}

@@ -20,7 +20,7 @@ from importlib import metadata
 from typing import Any
 
 import etl
-from etl import card, croissant, index, locks, publishing, storage, tfds_info, variants
+from etl import card, croissant, index, locks, publishing, sources, storage, tfds_info, variants
 from etl import manifest as manifests
 from etl.cli import note
 from etl.config import EtlConfig
@@ -131,7 +131,7 @@ def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult])
     in_order = [committed[place] for place in sorted(committed)]
     counts = _count(config, facts, in_order)
     manifest = Manifest(
-        dataset=config.source,
+        dataset=sources.dataset_name(config.source, config.options),
         class_names=facts.class_names,
         counts=counts,
         variants={name: _variant(config, facts, name, in_order) for name in config.variants},

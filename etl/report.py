@@ -82,7 +82,7 @@ def print_summary(config: EtlConfig, manifest: Manifest) -> None:
     seconds = manifest.run.get("seconds", 0)
     console.print(
         f"{counts.read:,} read = {counts.written:,} written + {sum(counts.rejected.values()):,} rejected; "
-        f"{counts.duplicates:,} exact copies among them; {seconds:,.0f} s"
+        f"{counts.duplicates:,} exact {'copy' if counts.duplicates == 1 else 'copies'} among them; {seconds:,.0f} s"
     )
     _print_rejected(console, counts.rejected)
     _print_ignored(console, manifest.ignored)

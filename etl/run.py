@@ -34,6 +34,7 @@ from etl.records import Unit
 from etl.report import print_notes, print_plan, print_summary
 from etl.resume import JOB_NAME, find, job_digest, keep_done
 from etl.runners import IN_PROCESS, make_options, make_runner, works_here
+from etl.words import quantity
 
 _RESUME = "the same command with --resume goes on from what is done"
 
@@ -234,7 +235,7 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
         done = keep_done(units, earlier)
         num_done = sum(bool(unit.done_path) for unit in done)
         end = "kept" if config.resume else "--resume would keep them"
-        print(f"an unfinished run left {num_done:,} of {len(units):,} units: {end}", file=sys.stderr)
+        note(f"an unfinished run left {num_done:,} of {quantity(len(units), 'unit')}: {end}")
         units = done if config.resume else units
     storage.write_atomically(facts.rejected_path, encode_rejections(plan.rejections()))
     # What an earlier attempt left in the same folder is told no more.

@@ -6,6 +6,7 @@ Written as JSON of our own, checked against the package in the tests: writing a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,16 @@ from etl import manifest as manifests
 from etl import storage
 from etl.manifest import ImageSpec, Manifest, Variant
 from etl.records import FeatureSpec
+from etl.words import quantity
 
 INFO_NAME = "dataset_info.json"
 FEATURES_NAME = "features.json"
 # TFDS looks for the names of a feature's classes in a file of the feature's name.
 LABELS_NAME = "label_int.labels.txt"
 FILE_NAMES = (INFO_NAME, FEATURES_NAME, LABELS_NAME)
+
+# What TFDS takes in no name.
+_NO_NAME = re.compile(r"\W+", re.ASCII)
 
 _FEATURES = "tensorflow_datasets.core.features"
 _DTYPES = {"bytes": "string", "int64": "int64", "float32": "float32"}
@@ -46,10 +51,10 @@ def dataset_info(manifest: Manifest, variant: Variant) -> dict[str, Any]:
     """Returns the content of `dataset_info.json`: names, splits and the number of examples in each shard."""
     image = "image_embedding" if variant.image.encoding == "none" else "image"
     return {
-        "name": manifest.dataset,
+        "name": _NO_NAME.sub("_", manifest.dataset),
         "configName": variant.name,
         "version": f"{manifest.schema_version}.0.0",
-        "description": f"{manifest.counts.written:,} images, fingerprint {manifest.fingerprint}",
+        "description": f"{quantity(manifest.counts.written, 'image')}, fingerprint {manifest.fingerprint}",
         "fileFormat": "tfrecord",
         "supervisedKeys": {"tuple": {"items": [{"featureKey": image}, {"featureKey": "label_int"}]}},
         "splits": [

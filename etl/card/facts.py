@@ -166,7 +166,10 @@ def _variant(variant: Variant) -> Markup:
     if variant.embedding:
         network = element(
             "dl",
-            *(join(element("dt", name), element("dd", code(str(value)))) for name, value in variant.embedding.items()),
+            *(
+                element("div", element("dt", name), element("dd", code(str(value))))
+                for name, value in variant.embedding.items()
+            ),
             class_="facts",
         )
     return join(

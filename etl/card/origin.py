@@ -12,6 +12,7 @@ from etl.card.command import command, flatten
 from etl.card.markup import Markup, code, element, join, paragraph, section
 from etl.card.snippet import snippet
 from etl.manifest import Manifest
+from etl.sources import OWN_OPTIONS
 
 # Where the data set lies is no part of it: the reader of the page fills it in.
 _FOLDER = "OUT"
@@ -30,7 +31,7 @@ def origin_section(manifest: Manifest) -> Markup:
         "origin",
         "How it was made",
         again,
-        _facts("Configuration", flatten(manifest.config)),
+        _facts("Configuration", _own(flatten(manifest.config))),
         _facts("Software", manifest.software),
         _facts("Run", manifest.run),
         element("h3", "Fingerprint"),
@@ -56,6 +57,12 @@ def reading_section(manifest: Manifest) -> Markup:
             for number, (name, program) in enumerate(programs)
         ),
     )
+
+
+def _own(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what other sources than the one that was used would have read."""
+    others = {name for source, names in OWN_OPTIONS.items() if source != config.get("source") for name in names}
+    return {name: value for name, value in config.items() if name not in others}
 
 
 def _facts(title: str, content: Mapping[str, Any]) -> Markup:

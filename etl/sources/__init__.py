@@ -6,6 +6,7 @@ A source module has
 - `class_names(options) -> tuple[str, ...]`: the vocabulary, in the order of `label_int`,
 - `list_images(options) -> Iterator[SourceImage]`: all inputs in a stable order, lazily and without reading them; what
   is wrong with the options is raised by the call itself, before the first image,
+- `dataset_name(options) -> str`, only where it has a better one than the source's,
 - `notes(options) -> list[str]`, only where there may be something that the operator should know of the input,
 - `read(uri) -> bytes`, only where its URIs have a scheme of its own, named in `SCHEMES`,
 - `read_extras(key, extras) -> Mapping[str, ExtraValue]`, only where it lists references in place of larger extras,
@@ -43,6 +44,13 @@ SOURCES: dict[str, str] = {
     "cifar10": "etl.sources.cifar10",
 }
 
+# Options that one source alone reads.
+OWN_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "synthetic": ("num_images", "broken_fraction"),
+    "csv": ("path_column", "label_column"),
+    "pets": ("label", "include_unlisted", "trimaps"),
+}
+
 # Scheme of a URI -> the module that reads it; all other URIs are files.
 SCHEMES: dict[str, str] = {"synthetic": "etl.sources.synthetic", "cifar10": "etl.sources.cifar10"}
 
@@ -53,6 +61,12 @@ _NO_SUCH_FILE = (errno.ENAMETOOLONG, errno.ELOOP)
 def source(name: str) -> ModuleType:
     """Returns the module of a source named in `SOURCES`."""
     return importlib.import_module(SOURCES[name])
+
+
+def dataset_name(name: str, options: SourceOptions) -> str:
+    """Returns what a data set of a source is called: the source's own name, unless it has a better one."""
+    named = getattr(source(name), "dataset_name", None)
+    return str(named(options)) if named else name
 
 
 def read(uri: str) -> bytes:

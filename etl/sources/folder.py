@@ -46,6 +46,13 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     return tuple(sorted({names.normal(name) for name in _class_folders(root, options)}))
 
 
+def dataset_name(options: SourceOptions) -> str:
+    """Returns the name of the folder, or of the one in which a pattern starts."""
+    root = storage.absolute(options.input or "")
+    folder = storage.pattern_folder(root) if storage.is_pattern(root) else root
+    return folder.rstrip("/").rpartition("/")[2] or "folder"
+
+
 def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     """Lists every file of every class folder, or every match of the pattern, and what is passed over.
 

@@ -19,6 +19,7 @@ from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import splits, vocabulary
+from etl.words import quantity
 
 # Those of the flowers set. They stand here too because listing must not load what draws.
 CLASS_NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
@@ -114,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
             num_broken += "?broken=" in image.uri
             progress.advance()
     broken = f" ({num_broken} broken on purpose)" if num_broken else ""
-    print(f"wrote {arguments.num_images:,} photographs{broken}, {num_bytes / 1e6:.1f} MB, to {folder}")
+    print(f"wrote {quantity(arguments.num_images, 'photograph')}{broken}, {num_bytes / 1e6:.1f} MB, to {folder}")
     return errors.EXIT_OK
 
 

@@ -744,3 +744,29 @@ def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, etl.card.__main__; print(sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+def test_the_configuration_shows_the_options_of_its_own_source() -> None:
+    from etl.card.origin import origin_section
+
+    options = {"input": "/photos", "num_images": 500, "trimaps": False, "path_column": None, "label": "breed"}
+    shown = {
+        source: origin_section(make_manifest({"train": {"daisy": 9}}, config={"source": source, "options": options}))
+        for source in ("folder", "pets", "synthetic", "csv")
+    }
+    own = {"pets": {"trimaps", "label"}, "synthetic": {"num_images"}, "csv": {"path_column"}, "folder": set()}
+    for source, page in shown.items():
+        for name in ("num_images", "trimaps", "path_column", "label"):
+            assert (f"<dt>{name}</dt>" in page) == (name in own[source]), (source, name)
+        assert "<dt>input</dt>" in page
+
+
+def test_each_fact_of_a_network_has_a_cell_of_its_own() -> None:
+    from etl.card.facts import variants_section
+
+    manifest = make_manifest({"train": {"daisy": 9}})
+    variant = dataclasses.replace(
+        next(iter(manifest.variants.values())), embedding={"model": "MobileNetV2", "alpha": 1.0}
+    )
+    section = variants_section(dataclasses.replace(manifest, variants={variant.name: variant}))
+    assert "<div><dt>model</dt><dd><code>MobileNetV2</code></dd></div><div><dt>alpha</dt>" in section

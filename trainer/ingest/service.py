@@ -13,8 +13,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from etl.cli import Parser, load_tensorflow, number
+from etl.cli import Parser, load_tensorflow, number, show_line
 from etl.errors import EXIT_OK, ConfigError, one_line, run_main
+from etl.words import quantity
 from trainer.ingest import heap
 
 PROG = "trainer.ingest.service"
@@ -54,9 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
     servers, address = start(arguments.host, arguments.port, arguments.num_workers, arguments.dispatcher)
-    print(
-        f"tf.data service at {address}: {arguments.num_workers} workers here; for trainers and --dispatcher", flush=True
-    )
+    workers = quantity(arguments.num_workers, "worker")
+    show_line(f"tf.data service at {address}: {workers} here; for trainers and --dispatcher")
     stopped.wait()
     # Workers first: one that has lost its dispatcher would try to reach it for a while.
     for server in reversed(servers):

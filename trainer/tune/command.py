@@ -13,6 +13,7 @@ from typing import Any
 import etl
 from etl.cli import Parser, local_path, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
+from etl.words import quantity
 from trainer import options, output
 from trainer.config import MONITORS, TrainConfig
 from trainer.ingest.plan import num_cores
@@ -231,7 +232,7 @@ def _tune(study: Spec, known: Mapping[int, Result], **settings: Any) -> Result:
     best = results.find_best(trials, is_maximised=study.is_maximised)
     print_table(study, trials)
     if best is None:
-        raise StudyFailedError(f"none of {len(trials)} trials was completed")
+        raise StudyFailedError(f"none of {quantity(len(trials), 'trial')} was completed")
     plot.draw(study, trials, settings["output_dir"] / folder.PLOT_NAME)
     flags = " ".join(parameter.flag(best.parameters[parameter.name]) for parameter in study.parameters)
     show_line(f"best: trial {best.trial}, {study.metric} {best.value:.4f}: {flags}")

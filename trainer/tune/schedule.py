@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from etl.errors import DatasetError, PetalstreamError
+from etl.words import quantity
 from trainer.tune import results
 from trainer.tune.parameters import Value
 from trainer.tune.results import FAILED, Result
@@ -99,6 +100,8 @@ class Schedule:
         told = [self._results[trial].state for trial in range(1, self._num_told + 1)]
         limit = self._spec.max_failed
         if limit and told.count(FAILED) >= limit:
-            raise StudyFailedError(f"{limit} trials failed (maxFailedTrialCount); the last one: {result.message}")
+            raise StudyFailedError(
+                f"{quantity(limit, 'trial')} failed (maxFailedTrialCount); the last one: {result.message}"
+            )
         if not limit and told[-_MAX_FAILED_IN_A_ROW:] == [FAILED] * _MAX_FAILED_IN_A_ROW:
             raise StudyFailedError(f"{_MAX_FAILED_IN_A_ROW} trials in a row failed; the last one: {result.message}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from etl.cli import Parser, path
 from etl.errors import EXIT_OK, ConfigError
+from etl.words import quantity
 from trainer.vertex import buckets, clients, naming, photo_lists, requests
 from trainer.vertex.failures import telling
 from trainer.vertex.kinds import KINDS
@@ -107,7 +108,7 @@ def _make_list(
     path = directory / "photographs.jsonl"
     num_lines = photo_lists.write(arguments.from_data_dir, images, path, store)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]
-    print(f"{num_lines:,} photographs of {arguments.from_data_dir}, below {images}", file=sys.stderr)
+    print(f"{quantity(num_lines, 'photograph')} of {arguments.from_data_dir}, below {images}", file=sys.stderr)
     return path, f"{staging_dir}/lists/{digest}.jsonl"
 
 

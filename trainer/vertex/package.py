@@ -19,6 +19,7 @@ from pathlib import Path
 from etl import __version__
 from etl.cli import Parser, local_path
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError, one_line
+from etl.words import quantity
 from trainer.vertex import contract
 
 FILE_NAME = f"petalstream-{__version__}.tar.gz"
@@ -179,7 +180,7 @@ def try_job(python: Path, folder: Path) -> Mapping[str, str]:
     asked = ["-m", "trainer.predict", str(folder / "run"), str(photographs[0]), "--format", "json"]
     answer = json.loads(_run(python, folder, asked, "the exported model"))
     said = f"{answer['class_str']} ({answer['probability']:.2f}) of a photograph of {photographs[0].parent.name}"
-    return {"job": f"{len(photographs)} photographs, {' '.join(_JOB)}", "its model says": said}
+    return {"job": f"{quantity(len(photographs), 'photograph')}, {' '.join(_JOB)}", "its model says": said}
 
 
 def write_managed(photographs: Sequence[Path], folder: Path) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
+from etl.words import quantity
 from trainer.output import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE
 from trainer.vertex import (
     artifacts,
@@ -162,7 +163,7 @@ def _check_dataset(store: Buckets, data_dir: str) -> None:
         raise ConfigError("--data_dir", data_dir, f"a data set of etl.run, and {uri} is none") from error
     if "test" not in splits:
         raise ConfigError("--data_dir", data_dir, "a data set with a test split", "models are compared on it")
-    say(f"data set: {name}, {counts:,} images, {data_dir}")
+    say(f"data set: {name}, {quantity(counts, 'image')}, {data_dir}")
 
 
 def _find_deployed(session: Session, store: Buckets, wish: Wish) -> tuple[str, Score | None] | None:

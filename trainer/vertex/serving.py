@@ -7,6 +7,7 @@ from typing import Any
 
 from etl.cli import Parser, console, path
 from etl.errors import EXIT_OK, ConfigError
+from etl.words import quantity
 from trainer.vertex import artifacts, buckets, deployment, endpoints, options, rollout
 from trainer.vertex.artifacts import Artifact
 from trainer.vertex.buckets import Buckets
@@ -78,7 +79,7 @@ def bring(cloud: Cloud, model_dir: str, staging_bucket: str | None) -> Artifact:
         return artifacts.inspect(store, model_dir)
     artifact, folder = artifacts.plan_upload(model_dir, _need_bucket(staging_bucket))
     num_files = artifacts.upload(store, artifact, folder)
-    say(f"artifact: {artifact.uri}, {num_files} files sent")
+    say(f"artifact: {artifact.uri}, {quantity(num_files, 'file')} sent")
     return artifact
 
 

@@ -427,3 +427,20 @@ def test_the_real_flowers(real_data: Path) -> None:
     )
     by_pattern = list_images(real_data / "flower_photos" / "*" / "*.jpg")
     assert sorted(images, key=lambda image: image.key) == by_pattern
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("/data/My photos/", "My photos"),
+        ("/data/photos/*/*.jpg", "photos"),
+        ("gs://bucket/set", "set"),
+        ("/", "folder"),
+    ],
+)
+def test_a_data_set_has_the_folders_name(given: str, name: str) -> None:
+    from etl import sources
+    from etl.config import SourceOptions
+
+    assert sources.dataset_name("folder", SourceOptions(input=given)) == name
+    assert sources.dataset_name("flowers", SourceOptions(input=given)) == "flowers"
