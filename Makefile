@@ -21,10 +21,15 @@ $(VENV)/installed: requirements/dev.txt requirements/uv.txt setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --require-hashes -r requirements/uv.txt
 	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Exported, not written into the command: a path may hold spaces and quotation marks.
+demo: export PY := $(PY)
+demo: export OUT := $(OUT)
+demo: export DATA := $(DATA)
 demo: $(VENV)/installed  ## Photographs in, a served model out, in three minutes (DATA=path/to/flower_photos for real ones)
-	@PY=$(PY) OUT=$(OUT)/demo DATA=$(DATA) sh docs/demo.sh
+	@OUT="$$OUT/demo" sh docs/demo.sh
 
 PYTEST := -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
 

@@ -9,15 +9,21 @@ rm -rf "$OUT"
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ python %s\n' "$*"; "$PY" "$@"; }
 
+# Six image files, from all over a folder, a line each.
+choose() {
+    find -L "$1" -type f ! -path '*/.*' \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' \) | sort |
+        awk '{ line[NR] = $0 } END { n = NR < 6 ? NR : 6; for (i = 0; i < n; i++) print line[int(i * NR / n) + 1] }'
+}
+
 if [ -n "$DATA" ]; then
     set -- --source folder --input "$DATA"
-    photos=$(find "$DATA" -name '*.jpg' | sort | awk 'NR % 211 == 1' | head -n 6)
+    photos=$(choose "$DATA")
     size=96 epochs=12
 else
     say "A few photographs to predict later, drawn with another seed"
     run -m etl.sources.synthetic "$OUT/photos" --num_images 10 --seed 4321
     set -- --source synthetic --num_images 1000
-    photos=$(find "$OUT/photos" -name '*.jpg' | sort | head -n 6)
+    photos=$(choose "$OUT/photos")
     size=96 epochs=12
 fi
 
@@ -32,8 +38,18 @@ run -m trainer.task --data_dir "$OUT/data" --variant pixel --output_dir "$OUT/ru
     --num_epochs "$epochs" --batch_size 32 --seed 1
 
 say "4. Ask the exported model about photographs"
+# Split at the ends of lines alone, and taken as they are: names hold spaces and brackets.
+IFS='
+'
+set -f
 # shellcheck disable=SC2086
-run -m trainer.predict "$OUT/run/model" $photos
+set -- $photos
+unset IFS
+if [ $# -gt 0 ]; then
+    run -m trainer.predict "$OUT/run/model" "$@"
+else
+    echo "there is no .jpg, .jpeg or .png file in $DATA to ask about"
+fi
 
 say "To look at"
 find "$OUT" -name '*.png' | sort

@@ -23,13 +23,12 @@ NUM_IMAGES = 1_400
 # Run where neither `etl` nor `trainer` can be imported.
 ALONE = """
 import json, sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("etl", "trainer"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
 import tensorflow as tf
-for name in ("etl", "trainer"):
-    try:
-        __import__(name)
-    except ImportError:
-        continue
-    sys.exit(f"{name} can be imported here")
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 answers = serve(image_bytes=tf.constant([open(path, "rb").read() for path in sys.argv[2:]]))
 columns = (answers[key].numpy().tolist() for key in ("class_str", "class_int", "probability"))
