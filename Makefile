@@ -10,7 +10,7 @@ JOBS ?= 2
 # A folder of real photographs, one directory a class, in place of the drawn ones.
 DATA ?=
 
-.PHONY: help demo test test-full test-compat test-distributed lint bench bench-peers lock clean
+.PHONY: help demo test test-full test-compat test-distributed lint bench bench-peers publish-bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -94,7 +94,10 @@ lint: $(VENV)/installed  ## Run ruff and mypy
 bench: $(VENV)/installed  ## Run the benchmarks (PETALSTREAM_DATA=DIR for real photographs)
 	mkdir -p $(OUT)
 	$(PY) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json
-	$(PY) -m benchmarks.report $(OUT)/benchmarks.json
+	$(PY) -m benchmarks.report $(OUT)/benchmarks.json --output $(OUT)/benchmarks.md
+
+publish-bench: $(VENV)/installed  ## Put the figures of make bench and make bench-peers into docs/benchmarks.md
+	$(PY) -m benchmarks.report $(wildcard $(OUT)/benchmarks.json $(OUT)/peers.json)
 
 # Other people's readers. FFCV comes as source and needs OpenCV's and libjpeg-turbo's headers; where one can't be
 # installed the others are, and the results name it.
@@ -113,7 +116,7 @@ $(PEERS_VENV)/installed: $(VENV)/installed requirements/peers.in requirements/pe
 bench-peers: $(PEERS_VENV)/installed  ## Measure other readers beside ours (PETALSTREAM_DATA=DIR for real photographs)
 	mkdir -p $(OUT)
 	PETALSTREAM_PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python $(PY) -m pytest benchmarks/peers -s --benchmark-json=$(OUT)/peers.json; \
-		status=$$?; $(PY) -m benchmarks.report --only peers $(OUT)/peers.json && exit $$status
+		status=$$?; $(PY) -m benchmarks.report --only peers $(OUT)/peers.json --output $(OUT)/peers.md && exit $$status
 
 # The locks hold what setup.py declares, for Python 3.11: dev has everything, train what a training container needs.
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header setup.py

@@ -28,8 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Adds what the report says of the machine and of the command."""
     flags = [flag for flag in ("--full", "--tiny") if config.getoption(flag)]
-    data = ["--data DIR"] if config.getoption("--data") else []
-    machine_info["petalstream"] = machine.describe(" ".join(["pytest benchmarks", *flags, *data]))
+    command = machine.command(config.args, flags, has_data=bool(config.getoption("--data")))
+    machine_info["petalstream"] = machine.describe(command)
 
 
 @pytest.fixture(scope="session", autouse=True)

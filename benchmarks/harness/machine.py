@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Whether processes can be kept to cores, and the system says what they hold in memory.
@@ -34,6 +35,20 @@ def describe(command: str) -> dict[str, str | int | float | dict[str, str]]:
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "command": command,
     }
+
+
+def command(targets: Sequence[str], flags: Sequence[str], *, has_data: bool) -> str:
+    """Returns the command that repeats a run, without any path of this machine.
+
+    Args:
+        targets: What pytest was given: files, folders or tests.
+        flags: Of the benchmarks' own, without values.
+        has_data: Whether real images were measured.
+    """
+    if targets and all("benchmarks/peers" in target for target in targets):
+        # Its environment has to be made first.
+        return " ".join([*(["PETALSTREAM_DATA=DIR"] if has_data else []), "make bench-peers", *flags])
+    return " ".join(["pytest benchmarks", *flags, *(["--data DIR"] if has_data else [])])
 
 
 def usable_cores() -> list[int]:
