@@ -34,6 +34,7 @@ from etl.records import Unit
 from etl.report import print_notes, print_plan, print_summary
 from etl.resume import JOB_NAME, find, job_digest, keep_done
 from etl.runners import IN_PROCESS, make_options, make_runner, works_here
+from etl.sources import archive
 from etl.words import quantity
 
 _RESUME = "the same command with --resume goes on from what is done"
@@ -66,7 +67,7 @@ def _show(command: Command) -> int:
         _check_output(config)
     if launch is None:
         _check_weights(config)
-    with Plan(config) as plan:
+    with archive.offline(), Plan(config) as plan:
         _fill(plan)
         print_plan(plan)
         if launch is not None:

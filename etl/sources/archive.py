@@ -5,7 +5,6 @@ Downloads and unpacked archives lie in the folder that `PETALSTREAM_CACHE` names
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import lzma
 import os
@@ -14,6 +13,8 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -25,6 +26,7 @@ CACHE_VARIABLE = "PETALSTREAM_CACHE"
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BYTES_PER_MB = 1_000_000
+_is_offline: ContextVar[bool] = ContextVar("is_offline", default=False)
 
 
 class DownloadError(PetalstreamError):
@@ -74,6 +76,16 @@ def unpacked(path: str | None, published: Archive) -> str:
     return unpack(path) if is_archive(path) and not storage.is_folder(path) else path
 
 
+@contextmanager
+def offline() -> Iterator[None]:
+    """Lets `download` reject, while the block runs, what would have to be downloaded."""
+    token = _is_offline.set(True)
+    try:
+        yield
+    finally:
+        _is_offline.reset(token)
+
+
 def download(published: Archive) -> str:
     """Downloads an archive, checks it and unpacks it; does nothing where that is done.
 
@@ -81,11 +93,16 @@ def download(published: Archive) -> str:
         The folder of what it holds.
 
     Raises:
+        ConfigError: it would have to be downloaded, within `offline`.
         DownloadError: it can't be had, or its bytes are not those that were published.
     """
     folder = cache_dir() / f"{published.name}-{published.sha256[:16]}"
     if folder.is_dir():
         return str(folder)
+    if _is_offline.get():
+        expected = f"a path, since --dry_run downloads nothing and {published.name} is not here"
+        megabytes = published.num_bytes // _BYTES_PER_MB
+        raise ConfigError("--input", None, expected, f"without --dry_run its {megabytes:,} MB are downloaded once")
     path = _fetch(published)
     return _unpack_to(str(path), folder, _version(str(path)))
 
@@ -232,7 +249,7 @@ def _check_end(tar: tarfile.TarFile) -> None:
         pass
 
 
-@contextlib.contextmanager
+@contextmanager
 def _writable_cache() -> Iterator[None]:
     try:
         yield

@@ -243,3 +243,15 @@ def test_a_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.C
     assert "60 inputs of 3 classes" in printed
     assert "pixel/train-00000" in printed
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", ["flowers", "pets", "cifar10"])
+def test_a_dry_run_downloads_nothing(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PETALSTREAM_CACHE", str(tmp_path / "cache"))
+    arguments = ["--source", source, "--output", str(tmp_path / "out"), "--dry_run"]
+    assert run_main(run.main, arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--input: got None, expected a path, since --dry_run downloads nothing and " in line
+    assert not (tmp_path / "cache").exists()
