@@ -136,7 +136,7 @@ REASONS: dict[str, str] = {
     "too_many_bytes": "the file is larger than an image within the limit can be",
     "unknown_label": "the label is not among the class names",
     "duplicate_key": "another input has the same key",
-    "unlisted": "the image is in none of the data set's lists",
+    "unlisted": "the file is in none of the data set's lists, or beside the class folders",
     "malformed_row": "a line of the list that can't be read",
 }
 

@@ -27,7 +27,7 @@ EXPECTED = "a CSV file of lines path,label or with a header line that names such
 
 _SEPARATORS = (",", ";", "\t")
 # What Excel writes, and reads, in front of a table.
-_SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\r?\n?', re.IGNORECASE | re.DOTALL)
+_SEPARATOR_LINE = re.compile(r'"?sep=(\t|[^\w\s"\0])"?(?:\r|\n|$)', re.IGNORECASE)
 
 # First bytes of what is no text, and what to do about it.
 _NO_TEXT = (
@@ -89,21 +89,17 @@ def learn(path: str, options: SourceOptions) -> Layout:
         ConfigError: it is no text, is empty, lacks a column that is needed, or begins with neither a row nor a header
             line that is understood.
     """
-    _check_text(path)
-    with open_text(path) as lines:
-        named = _SEPARATOR_LINE.fullmatch(lines.readline(_HEAD_BYTES))
-    separators = [named[1]] if named else _SEPARATORS
-    starts = [
-        _Start(path, separator, int(named is not None), *_first_rows(path, separator, named))
-        for separator in separators
-    ]
-    if starts[0].first is None:
-        raise ConfigError("--input", path, EXPECTED, "this file is empty")
-    for start in starts:
+    named = _SEPARATOR_LINE.match(_read_head(path).decode("utf-8-sig", "replace"))
+    starts = []
+    for separator in [named[1]] if named else _SEPARATORS:
+        start = _Start(path, separator, int(named is not None), *_first_rows(path, separator, named is not None))
+        starts.append(start)
+        if start.first is None:
+            raise ConfigError("--input", path, EXPECTED, "this file is empty")
         layout = _header(start, options) or _without_header(start, options)
+        if layout is not None and layout.header and start.second is None:
+            raise ConfigError("--input", path, EXPECTED, "this file has a header line and no rows")
         if layout is not None:
-            if layout.header and start.second is None:
-                raise ConfigError("--input", path, EXPECTED, "this file has a header line and no rows")
             return layout
     raise _not_understood(max(starts, key=lambda start: len(start.cells)), options)
 
@@ -132,16 +128,17 @@ class _Start:
         return self.first.cells if self.first else ()
 
 
-def _first_rows(path: str, separator: str, named: object) -> tuple[Row | None, Row | None]:
+def _first_rows(path: str, separator: str, is_named: bool) -> tuple[Row | None, Row | None]:
     with open_text(path) as lines:
-        if named:
+        if is_named:
             lines.readline()
         rows = itertools.islice(read_rows(lines, range(_MAX_COLUMNS), separator), 2)
         first, second = (*rows, None, None)[:2]
     return first, second
 
 
-def _check_text(path: str) -> None:
+def _read_head(path: str) -> bytes:
+    """Returns a file's first bytes, which are those of a text."""
     with reading("--input", path, EXPECTED), storage.open_stream(path) as stream:
         head = stream.read(_HEAD_BYTES)
     for mark, hint in _NO_TEXT:
@@ -149,6 +146,7 @@ def _check_text(path: str) -> None:
             raise ConfigError("--input", path, "UTF-8 text", hint)
     if head.count(0) > _MAX_ZEROS * len(head):
         raise ConfigError("--input", path, "UTF-8 text", "it holds zero bytes, as UTF-16 does: save it as UTF-8")
+    return head
 
 
 def _header(start: _Start, options: SourceOptions) -> Layout | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from etl import storage
 from etl.config import VARIANTS, SourceOptions
 from etl.errors import ConfigError
-from etl.notes import Examples
+from etl.notes import Examples, shown
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import names, splits, tree, vocabulary
 from etl.sources.found import FoundFile
@@ -39,11 +39,13 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     Raises:
         ConfigError: `--input` or what gives the class names is not as it should be.
     """
-    root = _root(options)
+    root, folders = _find(options)
     given = vocabulary.load(options)
     if given is not None:
         return given
-    return tuple(sorted({names.normal(name) for name in _class_folders(root, options)}))
+    if storage.is_pattern(root):
+        return tuple(sorted({image.label for image in _list(root, options) if not image.ignored}))
+    return tuple(sorted({names.normal(name) for name in folders}))
 
 
 def dataset_name(options: SourceOptions) -> str:
@@ -59,7 +61,7 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     Raises:
         ConfigError: `--input` is missing, no such folder, or holds no file in a class folder.
     """
-    root = _root(options)
+    root, _ = _find(options)
     splits.choose_by(options, ("hash",))
     if all(image.ignored for image in _list(root, options)):
         raise ConfigError("--input", options.input, _EXPECTED, "there is no file in any class folder")
@@ -67,26 +69,30 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
 
 
 def notes(options: SourceOptions) -> list[str]:
-    """Returns what the operator should know of the class folders: those that are read as one class."""
-    root = _root(options)
-    if storage.is_pattern(root):
-        return []
-    folders: dict[str, list[str]] = {}
-    for name in _class_folders(root, options):
-        folders.setdefault(names.normal(name), []).append(name)
-    merged = Examples(" = ".join(map(ascii, spellings)) for spellings in folders.values() if len(spellings) > 1)
-    return [f"class folders that differ only in Unicode's normal form are one class: {merged}"] if merged.count else []
+    """Returns what the operator should know of the class folders: one class in two spellings, one that holds all."""
+    root, folders = _find(options)
+    lines = []
+    inner = tree.list_folders(f"{root}/{folders[0]}", options.output) if len(folders) == 1 else []
+    if inner:
+        lines.append(f"all images are of one class, {shown(folders[0])}, in which lie folders: {Examples(inner)}")
+    spellings: dict[str, list[str]] = {}
+    for name in folders:
+        spellings.setdefault(names.normal(name), []).append(name)
+    merged = Examples(" = ".join(map(ascii, group)) for group in spellings.values() if len(group) > 1)
+    if merged.count:
+        lines.append(f"class folders that differ only in Unicode's normal form are one class: {merged}")
+    return lines
 
 
-def _root(options: SourceOptions) -> str:
-    """Returns the folder or pattern to list, checked."""
+def _find(options: SourceOptions) -> tuple[str, list[str]]:
+    """Returns the folder or pattern to list, checked, and of a folder the names of the class folders, as spelled."""
     if not options.input:
         raise ConfigError("--input", options.input, _EXPECTED)
     root = storage.absolute(options.input)
     if storage.is_pattern(root):
         if all(found.ignored for found in tree.match(root, options.output)):
             raise ConfigError("--input", options.input, _EXPECTED, "no file matches this pattern")
-        return root
+        return root, []
     root = root.rstrip("/") or "/"
     if not storage.is_folder(root):
         mend = "there is no such folder"
@@ -94,11 +100,11 @@ def _root(options: SourceOptions) -> str:
             mend = "this is a file; a list of images is read by --source csv"
         raise ConfigError("--input", options.input, _EXPECTED, mend)
     _check_apart(root, options)
-    folders = _class_folders(root, options)
+    folders = tree.list_folders(root, options.output)
     if not folders:
         raise ConfigError("--input", options.input, _EXPECTED, "this folder holds no folders")
     _check_no_splits(root, folders, options)
-    return root
+    return root, folders
 
 
 def _check_apart(root: str, options: SourceOptions) -> None:
@@ -138,13 +144,6 @@ def _check_no_splits(root: str, folders: Sequence[str], options: SourceOptions) 
     else:
         mend = f"{seen}; a list with columns of paths, labels and splits is read by --source csv"
     raise ConfigError("--input", options.input, _EXPECTED, f"{mend}; if they are classes, name them in --labels")
-
-
-def _class_folders(root: str, options: SourceOptions) -> list[str]:
-    """Returns the names of the class folders, as they are spelled; with a pattern, of the folders that hold matches."""
-    if storage.is_pattern(root):
-        return sorted({found.parent for found in tree.match(root, options.output) if not found.ignored})
-    return tree.list_folders(root, options.output)
 
 
 def _list(root: str, options: SourceOptions) -> Iterator[SourceImage]:

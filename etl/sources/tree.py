@@ -55,10 +55,8 @@ def match(pattern: str, output: str | None = None) -> Iterator[FoundFile]:
 
 def list_folders(folder: str, output: str | None = None) -> list[str]:
     """Returns the names of the folders directly in a folder that `walk` goes into, sorted."""
-    if not storage.is_folder(folder):
-        return []
     if storage.is_local(folder):
-        return Walk(folder.rstrip("/"), output).folders()
+        return Walk(folder.rstrip("/"), output).folders() if storage.is_folder(folder) else []
     visible = _visible(folder)
     datasets = _datasets(folder, visible)
     return [name for name in visible if name not in datasets and f"{folder}/{name}" != output]

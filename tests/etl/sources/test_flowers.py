@@ -45,6 +45,19 @@ def test_folder_folder_above_pattern_and_archive_list_the_same(photos: Path) -> 
         assert flowers.extras(options) == {}
 
 
+def test_what_a_mac_or_a_network_drive_put_into_the_archive(photos: Path) -> None:
+    for name in ("__MACOSX/daisy/._1.jpg", "daisy/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "daisy/._1.jpg", "Thumbs.db"):
+        path = photos / "flower_photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    for path in (make_archive(photos), photos / "flower_photos/**/*.jpg"):
+        options = SourceOptions(input=str(path))
+        assert flowers.class_names(options) == ("daisy", "roses")
+        images = list(flowers.list_images(options))
+        assert [image.key for image in images if not image.ignored] == ["daisy/1.jpg", "roses/1.jpg", "roses/2.jpg"]
+        assert {"__MACOSX", "daisy/@eaDir"} <= {image.key for image in images if image.ignored}
+
+
 def test_the_labels_file_counts_here_too(photos: Path) -> None:
     labels = photos.parent / "labels.txt"
     labels.write_text("roses\n")

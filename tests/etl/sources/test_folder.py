@@ -296,6 +296,14 @@ def test_class_folders_in_two_normal_forms_are_one_class(tmp_path: Path) -> None
     assert folder.notes(by_pattern) == []
 
 
+def test_an_input_one_folder_too_high(tmp_path: Path) -> None:
+    make_files(tmp_path, ["photos/cat/1.jpg", "photos/dog/1.jpg"])
+    assert folder.notes(SourceOptions(input=str(tmp_path))) == [
+        "all images are of one class, photos, in which lie folders: cat, dog"
+    ]
+    assert folder.notes(SourceOptions(input=f"{tmp_path}/photos")) == []
+
+
 @pytest.mark.parametrize(("typed", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_given_class_names_match_in_every_normal_form(tmp_path: Path, typed: str, on_disk: str) -> None:
     make_files(tmp_path, [f"photos/{unicodedata.normalize(on_disk, CAFE)}/1.jpg"])  # type: ignore[arg-type]
