@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from etl.images.header import MAX_GIF_BLOCKS, Flaw, broken
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_GRAPHIC_CONTROL = 0xF9
+_GRAPHIC_CONTROL, _PLAIN_TEXT = 0xF9, 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class FirstFrame:
         rows: How many rows it covers.
         columns: How many columns it covers.
         transparent: One of its colours is see-through.
+        overridden: Where graphic controls begin and end that another one follows: the last before the frame counts.
         long: It takes more than `MAX_GIF_BLOCKS` blocks; its end was not looked for.
     """
 
@@ -32,6 +33,7 @@ class FirstFrame:
     rows: int
     columns: int
     transparent: bool
+    overridden: tuple[tuple[int, int], ...] = ()
     long: bool = False
 
     @property
@@ -41,6 +43,8 @@ class FirstFrame:
             return Flaw.LONG_GIF
         if (self.top, self.left, self.rows, self.columns) != (0, 0, self.height, self.width):
             return Flaw.PARTIAL_GIF
+        if self.overridden:
+            return Flaw.CONTROLS_GIF
         return Flaw.TRANSPARENT_GIF if self.transparent else Flaw.NONE
 
 
@@ -62,6 +66,7 @@ def find_first_frame(data: bytes) -> FirstFrame:
     table_bytes = _colour_table_bytes(data[10])
     too_long = FirstFrame(height, width, 0, 0, height, width, False, long=True)
     at, transparent, budget = 13 + table_bytes, False, MAX_GIF_BLOCKS
+    controls: list[tuple[int, int]] = []
     while True:
         if budget == 0:
             return too_long
@@ -72,11 +77,15 @@ def find_first_frame(data: bytes) -> FirstFrame:
             break
         if kind != _EXTENSION:
             raise broken(Flaw.CORRUPT, "the GIF holds no frame" if kind == _TRAILER else "the GIF holds an odd block")
-        if data[at + 1 : at + 2] == bytes([_GRAPHIC_CONTROL]):
-            transparent = at + 3 < len(data) and bool(data[at + 3] & 1)
+        start, label = at, data[at + 1 : at + 2]
         at, budget = _skip_blocks(data, at + 2, budget - 1)
         if budget < 0:
             return too_long
+        if label == bytes([_PLAIN_TEXT]):
+            raise broken(Flaw.UNSUPPORTED, "the GIF writes text onto its canvas")
+        if label == bytes([_GRAPHIC_CONTROL]):
+            transparent = start + 3 < len(data) and bool(data[start + 3] & 1)
+            controls.append((start, at))
     if at + 10 > len(data):
         raise broken(Flaw.TRUNCATED, "the GIF ends within its first frame's header")
     left, top, columns, rows = (int.from_bytes(data[i : i + 2], "little") for i in range(at + 1, at + 9, 2))
@@ -84,7 +93,8 @@ def find_first_frame(data: bytes) -> FirstFrame:
     if not (table_bytes or local_bytes) or 0 in (width, height, columns, rows):
         raise broken(Flaw.CORRUPT, "the GIF has no colours or no size")
     _, budget = _skip_blocks(data, at + 11 + local_bytes, budget - 1)
-    return FirstFrame(height, width, top, left, rows, columns, transparent) if budget >= 0 else too_long
+    frame = FirstFrame(height, width, top, left, rows, columns, transparent, tuple(controls[:-1]))
+    return frame if budget >= 0 else too_long
 
 
 def _colour_table_bytes(flags: int) -> int:

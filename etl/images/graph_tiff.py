@@ -22,6 +22,7 @@ _SHORT, _LONG = 3, 4
 # Tags.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
+_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 255, 330, 50706
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
 
 _UNCOMPRESSED, _DEFLATED = 1, (8, 32946)
@@ -122,14 +123,23 @@ def read(data: Bytes) -> Tiff:
     is_depth = (bits == 8) | ((bits == 16) & (directory.value(_TILE_WIDTH, 0) == 0))
     is_grey = (samples == 1) & (photometric == _BLACK_IS_ZERO) & is_depth
     is_colour = is_in(samples, (3, 4)) & (photometric == _RGB) & (bits == 8)
+    # Cameras' raw files begin with a thumbnail; what hangs below the first image is left to `tiff.check`.
+    is_main = (
+        is_in(directory.value(_SUBFILE_TYPE, 0), (0, 2))
+        & (directory.value(_OLD_SUBFILE_TYPE, 1) != 2)
+        & (directory.value(_SUB_IFDS, 0) == 0)
+        & (directory.value(_DNG_VERSION, 0) == 0)
+    )
+    predictor = directory.value(_PREDICTOR, 1)
     is_plain = (
         directory.is_classic
+        & is_main
         & (is_grey | is_colour)
         & (is_deflated | (compression == _UNCOMPRESSED))
         & (directory.value(_EXTRA_SAMPLES, 0) == tf.where(has_alpha, tf.constant(_STRAIGHT_ALPHA, tf.int64), 0))
         & (directory.value(_FILL_ORDER, 1) == 1)
         & (directory.value(_PLANAR, 1) == 1)
-        & is_in(directory.value(_PREDICTOR, 1), (1, 2))
+        & ((predictor == 1) | (is_deflated & (predictor == 2)))
         & (directory.each(_SAMPLE_FORMAT, 1, samples) == 1)
     )
     offsets, lengths, unpacked, is_laid_out = _chunks(directory, height, width, samples * bits // 8)

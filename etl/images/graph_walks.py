@@ -132,13 +132,21 @@ def gif_header(data: Bytes) -> GraphHeader:
     table_bytes = _colour_table_bytes(head[4])
 
     def walk(
-        step: tf.Tensor, at: tf.Tensor, state: tf.Tensor, is_transparent: tf.Tensor, frame: tf.Tensor
+        step: tf.Tensor,
+        at: tf.Tensor,
+        state: tf.Tensor,
+        is_transparent: tf.Tensor,
+        controls: tf.Tensor,
+        has_text: tf.Tensor,
+        frame: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         values = window(data, at, 10)
         is_between = state == _WALKING
         is_image, is_extension = is_between & (values[0] == 0x2C), is_between & (values[0] == 0x21)
         is_control = is_extension & (values[1] == 0xF9) & (at + 1 < data.size)
-        is_transparent = tf.where(is_control, (at + 3 < data.size) & (values[3] % 2 == 1), is_transparent)
+        is_transparent = tf.where(is_control, values[3] % 2 == 1, is_transparent)
+        controls += tf.cast(is_control, tf.int64)
+        has_text |= is_extension & (values[1] == 0x01)
         local_bytes = _colour_table_bytes(values[9])
         frame = tf.where(is_image, tf.concat([values[1:9], [local_bytes]], axis=0), frame)
         has_size = tf.reduce_all(little(tf.reshape(values[5:9], [2, 2])) > 0) & (width > 0) & (height > 0)
@@ -152,12 +160,16 @@ def gif_header(data: Bytes) -> GraphHeader:
         after_block = tf.where(ends_blocks, tf.where(state == _IN_IMAGE, _FOUND, _WALKING), state)
         next_state = tf.where(at >= data.size, Flaw.TRUNCATED, tf.where(is_between, after_between, after_block))
         skip_between = tf.where(is_image, 11 + local_bytes, tf.constant(2, tf.int64))
-        return step + 1, at + tf.where(is_between, skip_between, 1 + values[0]), next_state, is_transparent, frame
+        after = at + tf.where(is_between, skip_between, 1 + values[0])
+        # Text is refused as soon as its blocks have ended.
+        next_state = tf.where(has_text & (next_state == _WALKING), Flaw.UNSUPPORTED, next_state)
+        return step + 1, after, next_state, is_transparent, controls, has_text, frame
 
-    _, end, state, is_transparent, frame = tf.while_loop(
+    no, zero = tf.constant(False), tf.constant(0, tf.int64)
+    _, end, state, is_transparent, controls, _, frame = tf.while_loop(
         lambda step, at, state, *_: (state <= 0) & (state != _FOUND) & (step < MAX_GIF_BLOCKS),
         walk,
-        (0, 13 + table_bytes, _WALKING, tf.constant(False), tf.zeros([9], tf.int64)),
+        (0, 13 + table_bytes, _WALKING, no, zero, no, tf.zeros([9], tf.int64)),
         parallel_iterations=1,
     )
     left, top, columns, rows = (little(frame[i : i + 2]) for i in (0, 2, 4, 6))
@@ -167,6 +179,7 @@ def gif_header(data: Bytes) -> GraphHeader:
         (state > 0, state),
         (state != _FOUND, Flaw.LONG_GIF),
         (is_partial, Flaw.PARTIAL_GIF),
+        (controls > 1, Flaw.CONTROLS_GIF),
         (is_transparent, Flaw.TRANSPARENT_GIF),
     )
     return GraphHeader(flaw, height, width, end=end)

@@ -10,6 +10,8 @@ from etl.errors import RecordError
 # In the order of the graph's switch; the index of a name is its branch.
 FORMATS = ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "jp2")
 
+RAW = "camera raw"
+
 # First bytes of each format in hex, `??` for any byte. BMP's two letters also begin ordinary words, so its header's
 # length (bytes 14-17, never over 255) must fit as well.
 SIGNATURES: tuple[tuple[str, str], ...] = (
@@ -19,6 +21,19 @@ SIGNATURES: tuple[tuple[str, str], ...] = (
     ("gif", "47 49 46 38 39 61"),
     ("bmp", "42 4d ?? ?? ?? ?? ?? ?? ?? ?? ?? ?? ?? ?? ?? 00 00 00"),
     ("webp", "52 49 46 46 ?? ?? ?? ?? 57 45 42 50"),
+    # Cameras' raw files that say so at once. Most others are TIFFs to their first bytes: `tiff` finds them out.
+    (RAW, "49 49 2a 00 ?? ?? ?? ?? 43 52"),
+    (RAW, "49 49 2a 00 ?? ?? ?? ?? 49 49 49 49"),
+    (RAW, "4d 4d 00 2a ?? ?? ?? ?? 4d 4d 4d 4d"),
+    (RAW, "49 49 52 4f"),
+    (RAW, "49 49 52 53"),
+    (RAW, "4d 4d 4f 52"),
+    (RAW, "49 49 55 00"),
+    (RAW, "49 49 1a 00 00 00 48 45 41 50"),
+    (RAW, "00 4d 52 4d"),
+    (RAW, "46 4f 56 62"),
+    (RAW, "46 55 4a 49 46 49 4c 4d 43 43 44 2d 52 41 57"),
+    (RAW, "?? ?? ?? ?? 66 74 79 70 63 72 78 20"),
     ("tiff", "49 49 2a 00"),
     ("tiff", "4d 4d 00 2a"),
     ("tiff", "49 49 2b 00"),
@@ -38,6 +53,7 @@ SIGNATURES: tuple[tuple[str, str], ...] = (
     ("Photoshop", "38 42 50 53"),
     ("icon", "00 00 01 00"),
     ("OpenEXR", "76 2f 31 01"),
+    *((f"PNM (P{kind})", f"50 3{kind} 0a") for kind in range(1, 8)),
 )
 
 # The longest side, in pixels, that libjpeg writes. One limit for every format: whatever is read can be stored.
@@ -80,6 +96,7 @@ class Flaw(enum.IntEnum):
     HIERARCHICAL_JPEG = enum.auto()
     TRANSPARENT_GIF = enum.auto()
     PARTIAL_GIF = enum.auto()
+    CONTROLS_GIF = enum.auto()
     LONG_GIF = enum.auto()
     ODD_BMP = enum.auto()
     ANIMATED_WEBP = enum.auto()
@@ -128,6 +145,7 @@ _REFUSED = {
     Flaw.HIERARCHICAL_JPEG: "a hierarchical JPEG",
     Flaw.TRANSPARENT_GIF: "a transparent GIF",
     Flaw.PARTIAL_GIF: "a GIF whose first frame does not fill its canvas",
+    Flaw.CONTROLS_GIF: "a GIF with several graphic controls before its first frame",
     Flaw.LONG_GIF: f"a GIF of more than {MAX_GIF_BLOCKS} blocks",
     Flaw.ODD_BMP: "a BMP with a palette, masks or compression",
     Flaw.ANIMATED_WEBP: "an animated WebP",

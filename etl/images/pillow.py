@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etl.images.gif import find_first_frame
+from etl.images import tiff
+from etl.images.gif import FirstFrame, find_first_frame
 from etl.images.header import Flaw, ImageHeader, broken, check_pixels
 from etl.images.truncation import is_truncated
 
@@ -35,6 +36,9 @@ _DAMAGES = (
     Warning,  # where the interpreter was told to raise them
 )
 
+# BMP's number for runs of 4-bit pixels: Pillow loses the last of each odd group of literal ones.
+_RLE4 = 2
+
 
 def decode_rgb(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     """Decodes one image file to upright RGB pixels with Pillow.
@@ -54,20 +58,31 @@ def decode_rgb(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
 
     if is_truncated(data, header.format):
         raise broken(Flaw.TRUNCATED, f"the {header.format.upper()} ends before its last pixel")
+    page = tiff.check(data, max_pixels) if header.format == "tiff" else {}
+    frame = find_first_frame(data) if header.format == "gif" else None
+    if frame is not None:
+        # Pillow heeds every one, the format only the last.
+        for start, end in reversed(frame.overridden):
+            data = data[:start] + data[end:]
     # Our own limit stands in for Pillow's, which would warn at a size that the operator may have allowed.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with _open(data, header.format) as image:
             check_pixels(image.height, image.width, max_pixels)
+            if image.info.get("compression") == _RLE4 and header.format == "bmp":
+                raise broken(Flaw.UNSUPPORTED, "a BMP in RLE4, of which decoders lose pixels")
             if header.flaw is Flaw.CMYK_JPEG and "adobe" not in image.info:
                 raise broken(Flaw.UNSUPPORTED, "a CMYK JPEG without Adobe's marker: is 0 or 255 full ink?")
+            entries = _palette_entries(image) if header.format == "bmp" else 256
             image.load()
+            if image.mode == "P" and np.asarray(image).max() >= entries:
+                raise broken(Flaw.CORRUPT, f"BMP: pixels refer to colours behind the {entries} of the palette")
             upright = ImageOps.exif_transpose(image) if header.format in ("tiff", "avif", "jp2") else image
-            pixels = _to_rgb(upright, header)
+            pixels = _to_rgb(upright, header, page.get(tiff.BITS, (16,))[0])
     except _DAMAGES as error:
         raise _explain(error, header) from error
-    if header.format == "gif":
-        pixels = _uncover(pixels, data)
+    if frame is not None:
+        pixels = _uncover(pixels, frame)
     return turn(pixels, header.orientation)
 
 
@@ -114,24 +129,28 @@ def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _to_rgb(image: Image, header: ImageHeader) -> np.ndarray:
-    """Converts any of Pillow's modes."""
+def _palette_entries(image: ImageFile) -> int:
+    """Counts the colours of a palette as the file has it; none or all where the image has no palette."""
+    palette = image.palette
+    return len(palette.palette) // len(palette.rawmode) if palette and palette.rawmode else 256
+
+
+def _to_rgb(image: Image, header: ImageHeader, bits: int) -> np.ndarray:
+    """Converts any of Pillow's modes; `bits` are those of a grey image of more than 8."""
     if image.mode.startswith("I;16"):
-        return _high_byte(image)
+        return _high_byte(image, bits)
     if image.mode in ("I", "F"):
         raise broken(Flaw.UNSUPPORTED, f"{header.format.upper()} pixels of 32 bits have no known range")
     if image.has_transparency_data:
-        return _on_white(np.asarray(image.convert("RGBA")))
+        rgba = np.asarray(image.convert("RGBA"))
+        # Many writers of BMPs leave the fourth byte at 0 and mean opaque.
+        is_left_out = header.format == "bmp" and not rgba[..., 3].any()
+        return rgba[..., :3] if is_left_out else _on_white(rgba)
     return np.asarray(image.convert("RGB"))
 
 
-def _high_byte(image: Image) -> np.ndarray:
+def _high_byte(image: Image, bits: int) -> np.ndarray:
     """Keeps the upper 8 bits of a grey image of 9 to 16, as libpng does."""
-    from PIL import TiffImagePlugin
-
-    bits = 16
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0])
     grey = (np.asarray(image).astype(np.uint16) >> (bits - 8)).astype(np.uint8)
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
 
@@ -144,9 +163,8 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
     return ((total + (total >> 8)) >> 8).astype(np.uint8)
 
 
-def _uncover(pixels: np.ndarray, data: bytes) -> np.ndarray:
+def _uncover(pixels: np.ndarray, frame: FirstFrame) -> np.ndarray:
     """Whitens what a GIF's first frame leaves of the canvas: nothing was ever drawn there."""
-    frame = find_first_frame(data)
     rows, columns = slice(frame.top, frame.top + frame.rows), slice(frame.left, frame.left + frame.columns)
     result = np.full_like(pixels, 255)
     result[rows, columns] = pixels[rows, columns]
@@ -156,7 +174,9 @@ def _uncover(pixels: np.ndarray, data: bytes) -> np.ndarray:
 def _explain(error: BaseException, header: ImageHeader) -> Exception:
     """Names the reason for what a plugin raised."""
     text = " ".join(str(error).split()) or type(error).__name__
-    never_decodes = header.flaw in (Flaw.DEEP_JPEG, Flaw.ODD_JPEG, Flaw.LOSSLESS_JPEG, Flaw.HIERARCHICAL_JPEG)
-    if never_decodes or "support" in text.lower() or "unknown" in text.lower():
+    # The second is said of BMPs in RLE: their codes end early, or jump over pixels.
+    if "truncated" in text or "not enough image data" in text:
+        return broken(Flaw.TRUNCATED, f"{header.format.upper()}: {text}")
+    if "support" in text.lower() or "unknown" in text.lower():
         return broken(Flaw.UNSUPPORTED, f"{header.format.upper()}: {text}")
     return broken(Flaw.CORRUPT, f"{header.format.upper()}: {text}")

@@ -15,6 +15,7 @@ from etl.images.header import (
     FORMATS,
     MAX_SEGMENTS,
     MAX_WEBP_CHUNKS,
+    RAW,
     SIGNATURES,
     Flaw,
     ImageHeader,
@@ -62,6 +63,8 @@ def sniff(data: bytes) -> ImageHeader:
     name = find_format(data)
     if name == "":
         raise broken(Flaw.NOT_AN_IMAGE, f"it begins with {data[:12]!r}")
+    if name == RAW:
+        raise broken(Flaw.UNSUPPORTED, "a camera's raw file; develop it to a JPEG or a TIFF first")
     if name not in FORMATS or (name == "avif" and not _is_avif(data)):
         raise broken(Flaw.UNSUPPORTED, f"{name if name not in FORMATS else 'HEIF'} files are not decoded here")
     sniffer = _SNIFFERS.get(name)

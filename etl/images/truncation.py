@@ -5,15 +5,8 @@ from __future__ import annotations
 import struct
 
 from etl.errors import RecordError
+from etl.images import tiff
 from etl.images.sniff import find_frame
-
-# TIFF tags of where strips and tiles are and how long.
-_OFFSETS_AND_COUNTS = ((273, 279), (324, 325))
-# Bytes that a value of each TIFF type takes, and `struct`'s letters for the integers.
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-_TYPE_LETTERS = {3: "H", 4: "I"}
-# Tags up to this describe the pixels; those above are about camera and author, and their loss costs no pixel.
-_LAST_PIXEL_TAG = 532
 
 # The end of a JPEG and of a JPEG 2000 codestream.
 _END_OF_JPEG = b"\xff\xd9"
@@ -53,33 +46,11 @@ def _is_png_cut(data: bytes) -> bool:
 
 
 def _is_tiff_cut(data: bytes) -> bool:
-    order = "<" if data[:2] == b"II" else ">"
-    if data[2:4] in (b"+\0", b"\0+"):  # BigTIFF: its 64-bit directory is left to libtiff.
-        return len(data) < 16
     try:
-        return _has_loose_ends(data, order)
+        page, _ = tiff.read_directory(data)
     except struct.error:
         return True
-
-
-def _has_loose_ends(data: bytes, order: str) -> bool:
-    """Tells whether a TIFF's first directory points beyond the end; `struct.error` where it lies there itself."""
-    (offset,) = struct.unpack_from(order + "I", data, 4)
-    (num_entries,) = struct.unpack_from(order + "H", data, offset)
-    values = {}
-    for place in range(offset + 2, offset + 2 + 12 * num_entries, 12):
-        tag, kind, count, pointer = struct.unpack_from(order + "HHII", data, place)
-        num_bytes = _TYPE_BYTES.get(kind, 0) * count
-        at = place + 8 if num_bytes <= 4 else pointer
-        if tag <= _LAST_PIXEL_TAG and at + num_bytes > len(data):
-            return True
-        if kind in _TYPE_LETTERS and any(tag in pair for pair in _OFFSETS_AND_COUNTS):
-            values[tag] = struct.unpack_from(f"{order}{count}{_TYPE_LETTERS[kind]}", data, at)
-    return any(
-        start + length > len(data)
-        for offsets, counts in _OFFSETS_AND_COUNTS
-        for start, length in zip(values.get(offsets, ()), values.get(counts, ()), strict=False)
-    )
+    return any(start + length > len(data) for start, length in tiff.chunks(page))
 
 
 def _is_avif_cut(data: bytes) -> bool:
