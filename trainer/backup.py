@@ -13,14 +13,17 @@ import io
 import json
 import os
 import posixpath
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from etl import limits
 from etl.errors import ConfigError, DatasetError, LimitError
+from trainer import files
 from trainer.files import is_remote, read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
@@ -49,6 +52,39 @@ class State:
     facts: Mapping[str, Any]
 
 
+def is_done(facts: Mapping[str, Any], num_epochs: int) -> bool:
+    """Tells whether a finished run's state leaves nothing to do: it is complete, and no more epochs are wanted."""
+    is_long_enough = num_epochs <= len(facts["history"]["epoch"]) or facts["best"]["should_stop"]
+    return bool(is_long_enough and not facts["missing"])
+
+
+def write_file(path: Path, state: State) -> None:
+    """Writes a finished run's state into a local file of its own."""
+    path.write_bytes(_encode(state))
+
+
+def read_file(path: str) -> State | None:
+    """Reads what `write_file` wrote, local or on an object store; a local one without TensorFlow.
+
+    Returns:
+        None where there is none.
+
+    Raises:
+        DatasetError: it isn't what was written.
+    """
+    if not files.exists(path):
+        return None
+    try:
+        return _decode(read_bytes(path) if is_remote(path) else Path(path).read_bytes())
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: can't be read; delete it, and the run counts as finished") from error
+
+
+def exists(folder: str) -> bool:
+    """Returns whether an unfinished run has left a backup in a folder."""
+    return files.exists(posixpath.join(folder, LATEST_NAME))
+
+
 def save(folder: str, state: State) -> None:
     """Writes a backup and removes the one before.
 
@@ -66,10 +102,7 @@ def save(folder: str, state: State) -> None:
 def _save(folder: str, state: State) -> None:
     import tensorflow as tf
 
-    arrays = {f"{name}-{index}": array for name in _LISTS for index, array in enumerate(getattr(state, name))}
-    buffer = io.BytesIO()
-    np.savez(buffer, totals=state.totals, **arrays)
-    data = buffer.getvalue()
+    data = _encode(state)
     digest = hashlib.sha256(data).hexdigest()
     tf.io.gfile.makedirs(folder)
     name = f"{_STATE_PREFIX}{digest[:16]}.npz"
@@ -101,17 +134,29 @@ def load(folder: str) -> State | None:
         data = read_bytes(posixpath.join(folder, content["file"]))
         if hashlib.sha256(data).hexdigest() != content["sha256"]:
             raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
+        return _decode(data)
     except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
         refused = limits.describe(error)
         if refused is not None:
             raise LimitError(refused) from error
         raise DatasetError(f"{folder}: the backup can't be read; {mend}") from error
+
+
+def _encode(state: State) -> bytes:
+    arrays = {f"{name}-{index}": array for name in _LISTS for index, array in enumerate(getattr(state, name))}
+    facts = np.frombuffer(json.dumps(dict(state.facts)).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, totals=state.totals, facts=facts, **arrays)
+    return buffer.getvalue()
+
+
+def _decode(data: bytes) -> State:
     with np.load(io.BytesIO(data)) as arrays:
         lists = {
             name: [arrays[f"{name}-{index}"] for index in range(sum(key.startswith(f"{name}-") for key in arrays))]
             for name in _LISTS
         }
-        return State(**lists, totals=arrays["totals"], facts=content["facts"])
+        return State(**lists, totals=arrays["totals"], facts=json.loads(arrays["facts"].tobytes()))
 
 
 def remove(folder: str) -> None:
@@ -139,16 +184,32 @@ def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: 
     Raises:
         ConfigError: another flag, or other data.
     """
-    mend = "give the same, or leave --resume out to start anew"
+    mend = "give the same; or choose another --output_dir, or delete the backup, to start anew"
     if facts["fingerprint"] != fingerprint:
         raise ConfigError(
             "--data_dir", fingerprint[:16], f"the data set of the backup, {facts['fingerprint'][:16]}", mend
         )
+    for name, (own, saved) in differences(facts, flags).items():
+        raise ConfigError(f"--{name}", own, f"{saved}, as in the backup", mend)
+
+
+def differences(facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns the flags that differ from a backup's, each with this run's value and the backup's."""
     # Through JSON, as the backup's went.
     flags, saved = json.loads(json.dumps(dict(flags))), facts["flags"]
-    for name in sorted({*flags, *saved}):
-        if flags.get(name) != saved.get(name):
-            raise ConfigError(f"--{name}", flags.get(name), f"{saved.get(name)}, as in the backup", mend)
+    # The model first: others of its flags differ because it does.
+    names = sorted({*flags, *saved}, key=lambda name: (name != "model", name))
+    return {name: (flags.get(name), saved.get(name)) for name in names if flags.get(name) != saved.get(name)}
+
+
+def read_facts(folder: str) -> Mapping[str, Any]:
+    """Returns the facts of the latest backup, local or on an object store; nothing where they can't be read."""
+    path = posixpath.join(folder, LATEST_NAME)
+    try:
+        facts: Mapping[str, Any] = json.loads(read_bytes(path) if is_remote(path) else Path(path).read_bytes())["facts"]
+        return facts
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:

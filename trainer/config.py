@@ -150,6 +150,29 @@ class TrainConfig:
         return {name: value for name, value in flags.items() if value is not None}
 
 
+# Flags that change how a run is run, not what comes out of it.
+_FREE_FLAGS = {
+    "output_dir",
+    "model_dir",
+    "checkpoint_dir",
+    "log_dir",
+    "data_dir",
+    "backup_steps",
+    "serving_input",
+    "serving_formats",
+    "tensorboard",
+    "profile_steps",
+    "distribute",
+    # Of a run that goes on only the decay of the learning rate depends on it.
+    "num_epochs",
+}
+
+
+def binding_flags(config: TrainConfig) -> dict[str, Any]:
+    """Returns the flags that a run's result depends on, by name."""
+    return {name: value for name, value in config.to_dict().items() if name not in _FREE_FLAGS}
+
+
 # Those of None or 1 at least.
 _COUNTS = {
     "num_epochs": "epochs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 # What a batch of the data set becomes: (what the model takes, what it should give), `Objective.prepare`.
 Prepare = Callable[[Any, Any], tuple[Any, Any]]
 
+# A context in which files of these names are made.
+Making = Callable[..., AbstractContextManager[None]]
+
 # The least probability that the loss sees, as in Keras: the logarithm of 0 is none.
 _EPSILON = 1e-7
 
@@ -42,6 +46,7 @@ def evaluate_run(
     class_names: Sequence[str],
     folder: Path,
     prepare: Prepare,
+    making: Making = lambda *_: nullcontext(),
 ) -> dict[str, Any]:
     """Evaluates once through a split, and draws what there is to see.
 
@@ -53,6 +58,7 @@ def evaluate_run(
         folder: A local one that exists; `confusion.png` and, of models that take images, `mistakes.png` are written
             into it, or `colours.png`.
         prepare: From a batch to what the model takes and what it should give.
+        making: Called with a picture's name where it is drawn: the context in which that may fail.
 
     Returns:
         What `Tally.summarise` or `evaluate_colours` returns.
@@ -67,21 +73,24 @@ def evaluate_run(
             f"squared error {scores['mse']:.4f}; of the grey image {scores['grey_mse']:.4f}, "
             f"of the best one without colour {scores['best_grey_mse']:.4f}"
         )
-        pictures.draw_colours(samples, title, folder / COLOURS_NAME)
+        with making(COLOURS_NAME):
+            pictures.draw_colours(samples, title, folder / COLOURS_NAME)
         return scores
     worst, tally = pictures.WorstMistakes(), Tally(class_names)
     _tally(model, dataset, prepare, worst, tally)
     scores = tally.summarise()
     count, wrong = scores["num_examples"], tally.num_wrong
-    title = f"{count - wrong:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
-    blocks = tally.confusion.blocks(block_size(len(class_names)))
-    pictures.draw_confusion(blocks, class_names, title, folder / CONFUSION_NAME)
+    with making(CONFUSION_NAME):
+        title = f"{count - wrong:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
+        blocks = tally.confusion.blocks(block_size(len(class_names)))
+        pictures.draw_confusion(blocks, class_names, title, folder / CONFUSION_NAME)
     if worst.has_images:
-        mistakes = worst.sorted()
-        title = f"{quantity(wrong, 'mistake')} in {quantity(count, 'image')}"
-        if len(mistakes) < wrong:
-            title = f"The {len(mistakes)} surest of {title}"
-        pictures.draw_mistakes(mistakes, class_names, title, folder / MISTAKES_NAME)
+        with making(MISTAKES_NAME):
+            mistakes = worst.sorted()
+            title = f"{quantity(wrong, 'mistake')} in {quantity(count, 'image')}"
+            if len(mistakes) < wrong:
+                title = f"The {len(mistakes)} surest of {title}"
+            pictures.draw_mistakes(mistakes, class_names, title, folder / MISTAKES_NAME)
     return scores
 
 

@@ -139,7 +139,7 @@ def writing(path: str) -> Iterator[None]:
         yield
     except (tf.errors.OpError, OSError) as error:
         if isinstance(error, tf.errors.OpError):
-            reason = limits.describe(error) or _mend(error)
+            reason = limits.describe(error) or _mend(error, path)
         else:
             reason = limits.reason(error)
         raise StorageError(f"{path}: can't be written: {reason}; {_RESUME}") from error
@@ -175,15 +175,15 @@ def telling(option: str, path: str, expected: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise ConfigError(option, path, expected, _mend(error)) from error
+        raise ConfigError(option, path, expected, _mend(error, path)) from error
 
 
-def _mend(error: tf.errors.OpError) -> str:
+def _mend(error: tf.errors.OpError, path: str) -> str:
     tf = _tensorflow()
     if isinstance(error, tf.errors.PermissionDeniedError | tf.errors.UnauthenticatedError):
         return "the account that this runs as may not (roles/storage.objectAdmin on the bucket is enough)"
     if isinstance(error, tf.errors.NotFoundError):
-        return "there is no such bucket"
+        return "there is no such bucket" if is_remote(path) else "there is no such folder"
     return one_line(_NOISE.sub("", str(error.message)))[:300]
 
 

@@ -9,6 +9,7 @@ OUT/confusion.png         which classes it takes for which, on that split
 OUT/mistakes.png          the images of it that the model is most wrong about
 OUT/colours.png           of a model of colours: grey, predicted and true ones beside each other
 OUT/model.keras           the model that was trained, for Keras and --init_from
+OUT/training_state.npz    where --resume goes on with more epochs, or makes what is missing
 OUT/tensorboard/          event files, with --tensorboard
 OUT/backup/               where an unfinished run goes on with --resume; gone when it is finished
 
@@ -45,6 +46,7 @@ BACKUP_NAME = "backup"
 CONFUSION_NAME = "confusion.png"
 MISTAKES_NAME = "mistakes.png"
 COLOURS_NAME = "colours.png"
+STATE_NAME = "training_state.npz"
 
 # All that an evaluation may draw.
 PICTURES = (CONFUSION_NAME, MISTAKES_NAME, COLOURS_NAME)
@@ -56,7 +58,7 @@ SAVED_MODEL_FILE = "saved_model.pb"
 _UNFINISHED = ".unfinished-"
 _BLOCK_BYTES = 1 << 20
 
-FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME)
+FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME, STATE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,14 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
     with ExitStack() as stack:
         # In one order everywhere, so that no two runs wait for each other.
         for option, folder in sorted(places.folders.items(), key=lambda item: item[1]):
-            # First: an object store says of a bucket without permission that nothing is there.
-            _try_to_write(option, folder)
+            if files.is_remote(folder):
+                # First: an object store says of a bucket without permission that nothing is there.
+                _try_to_write(option, folder)
             path = posixpath.join(folder, locks.LOCK_NAME)
             wait_seconds = math.inf if resume else 0.0
+            # A lock on a disk takes away the folders that were made for it, where nothing else comes into them.
             held.append(stack.enter_context(locks.hold(path, option, folder, wait_seconds=wait_seconds)))
+            _try_to_write(option, folder)
         for name in storage.list_folders(places.output_dir):
             if name.startswith(_UNFINISHED):
                 exchanges.undo(posixpath.join(places.output_dir, name))
@@ -140,18 +145,19 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
         yield check
 
 
-def check(places: Places, *, overwrite: bool, resume: bool = False) -> None:
+def check(places: Places, *, overwrite: bool, resume: bool = False, other: str = "") -> None:
     """Checks, before any work, that a run may end in the folders.
 
     Args:
         places: Where the run is to go.
         overwrite: Whether a model that is there may be replaced, and an unfinished run begun anew.
         resume: Whether an unfinished run goes on.
+        other: How an unfinished run there differs from this one, so that it can't go on; "" where it can.
 
     Raises:
         ConfigError: there is a model that may not be replaced, or an unfinished run.
     """
-    if not overwrite and files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE)):
+    if not (overwrite or resume) and files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE)):
         raise ConfigError(
             "--output_dir",
             places.output_dir,
@@ -162,8 +168,10 @@ def check(places: Places, *, overwrite: bool, resume: bool = False) -> None:
         raise ConfigError(
             "--output_dir",
             places.output_dir,
-            f"a folder without an unfinished run ({places.checkpoint_dir})",
-            "add --resume to go on with it, or --overwrite to begin anew",
+            f"a folder without an unfinished run ({places.checkpoint_dir}{other and f', {other}'})",
+            "choose another folder, or delete that one to begin anew"
+            if other
+            else "add --resume to go on with it, or --overwrite to begin anew",
         )
 
 
@@ -180,6 +188,9 @@ def publishing(places: Places, check: Callable[[], None]) -> Iterator[Path]:
 
     Yields:
         An empty local folder for `MODEL_NAME` and any of the files named above.
+
+    Raises:
+        StorageError: a disk or an object store fails, also within the block.
     """
     scratch = Path(tempfile.mkdtemp()) if files.is_remote(places.output_dir) else _make_scratch(places.output_dir)
     try:

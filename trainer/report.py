@@ -74,6 +74,8 @@ def _facts(
         facts["validation"] = _show({name: history[f"val_{name}"][best] for name in names})
     if evaluation is not None:
         facts["test"] = _show(evaluation)
+    elif "test" in data.num_examples:
+        facts["test"] = "not evaluated, as said above"
     return facts
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import posixpath
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from etl.cli import import_tensorflow, load_tensorflow, note
 from etl.errors import EXIT_OK, run_main
 from etl.limits import naming
 from trainer import backup, models, output
+from trainer.config import binding_flags
+from trainer.extras import Extras
 from trainer.options import RESOLVED, parse
 from trainer.report import print_summary
 from trainer.strategy import is_first_worker, make_distribution
@@ -30,7 +34,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    run(command.config, overwrite=command.overwrite, resume=command.resume)
+    with command.source.naming():
+        run(command.config, overwrite=command.overwrite, resume=command.resume)
     return EXIT_OK
 
 
@@ -53,6 +58,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         InterruptedRunError: the process was told to terminate; `resume` goes on.
         LostLockError: this process gave no sign of life for so long that another run has taken over.
         LostWorkerError: another worker has gone; `resume` goes on.
+        IncompleteRunError: the model is there, but not all that belongs to it; `resume` makes the rest.
     """
     if not is_first_worker(config.distribute):
         return _run(config, overwrite=overwrite, resume=resume, check=lambda: None)
@@ -66,7 +72,8 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     from trainer.export import load_formats
 
     places = config.places
-    if resume and not overwrite and output.is_finished(places):
+    saved = _find_finished(places) if resume and not overwrite else None
+    if resume and not overwrite and output.is_finished(places) and _is_done(config, saved):
         note(f"{places.model_dir}: finished already; --overwrite would train anew")
         return None
     data = resolve(config, load_manifest(config.data_dir))
@@ -74,13 +81,13 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
         import_tensorflow()
         load_formats(config.serving_formats)
     if is_first_worker(config.distribute):
-        output.check(places, overwrite=overwrite, resume=resume)
+        output.check(places, overwrite=overwrite, resume=resume, other=_describe_unfinished(config))
         _say_missing(data)
     import_tensorflow()
     from trainer.training import train
 
     started = time.monotonic()
-    saved = backup.load(places.checkpoint_dir) if resume else None
+    saved = (backup.load(places.checkpoint_dir) if resume else None) or saved
     # Both before TensorFlow starts.
     fix_threads(saved.facts["threads"] if saved else None)
     distribution = make_distribution(config.distribute)
@@ -89,13 +96,38 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     if not distribution.is_chief:
         return None
     with output.publishing(places, check) as folder:
-        evaluation = _evaluate(config, data, trained, folder)
-        trained.board.close()
-        _write(folder, config, data, trained, evaluation)
+        _write_model(folder, config, data, trained)
+        extras = Extras(folder)
+        evaluation = _write_extras(folder, config, data, trained, extras)
+        state = replace(trained.state, facts={**trained.state.facts, "missing": extras.missing})
+        backup.write_file(folder / output.STATE_NAME, state)
         names = [name for name in output.FILES if (folder / name).exists()]
     backup.remove(places.checkpoint_dir)
     print_summary(config, data, trained, evaluation, time.monotonic() - started, names)
+    extras.check(places.model_dir)
     return evaluation
+
+
+def _describe_unfinished(config: TrainConfig) -> str:
+    """Says how an unfinished run in the output folder differs from this one; "" where there is none like that."""
+    facts = backup.read_facts(config.places.checkpoint_dir)
+    if "flags" not in facts:
+        return ""
+    found = backup.differences(facts, {**binding_flags(config), "num_workers": facts["flags"].get("num_workers")})
+    return ", ".join(f"with --{name} {theirs}, not {own}" for name, (own, theirs) in list(found.items())[:3])
+
+
+def _find_finished(places: output.Places) -> backup.State | None:
+    """Returns the state that a finished run left, where no unfinished one is newer."""
+    if backup.exists(places.checkpoint_dir):
+        return None
+    return backup.read_file(posixpath.join(places.output_dir, output.STATE_NAME))
+
+
+def _is_done(config: TrainConfig, saved: backup.State | None) -> bool:
+    if saved is None:
+        return not backup.exists(config.places.checkpoint_dir)
+    return backup.is_done(saved.facts, config.num_epochs)
 
 
 def _say_missing(data: Data) -> None:
@@ -105,34 +137,41 @@ def _say_missing(data: Data) -> None:
         print(f"no test split: not evaluated, there will be no {output.EVALUATION_NAME}", file=sys.stderr)
 
 
-def _evaluate(config: TrainConfig, data: Data, trained: Trained, folder: Path) -> dict[str, Any] | None:
-    """Evaluates the kept model on the test split, on no other, and draws what there is to see."""
+def _write_extras(
+    folder: Path, config: TrainConfig, data: Data, trained: Trained, extras: Extras
+) -> dict[str, Any] | None:
+    """Draws the curves, evaluates the kept model on the test split, on no other, and draws what there is to see."""
+    from trainer import damage
+    from trainer.curves import CLASSES, COLOURS, draw_curves
     from trainer.evaluate import evaluate_run
     from trainer.objective import make_objective
 
-    if "test" not in data.num_examples:
-        return None
-    test, prepare = data.load("test", config), make_objective(data.gives).prepare
-    scores = evaluate_run(trained.model, test, data.gives, data.class_names, folder, prepare)
-    trained.board.evaluation(scores, folder)
-    return {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
+    with extras.making(output.CURVES_NAME):
+        title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
+        metrics = COLOURS if data.gives == "colours" else CLASSES
+        draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME, metrics)
+    evaluation = None
+    if "test" in data.num_examples:
+        prepare = make_objective(data.gives).prepare
+        with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
+            test = data.load("test", config)
+            scores = evaluate_run(trained.model, test, data.gives, data.class_names, folder, prepare, extras.making)
+            damage.check_count(config, data, "test", scores["num_examples"], data.num_examples["test"])
+            evaluation = {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
+            _write_json(folder / output.EVALUATION_NAME, evaluation)
+    with extras.making(output.TENSORBOARD_NAME):
+        trained.board.evaluation(evaluation or {}, folder)
+        trained.board.close()
+    return evaluation
 
 
-def _write(
-    folder: Path, config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None
-) -> None:
-    """Writes all that a run leaves into one folder."""
-    from trainer.curves import CLASSES, COLOURS, draw_curves
+def _write_model(folder: Path, config: TrainConfig, data: Data, trained: Trained) -> None:
+    """Writes the model and what belongs to it."""
     from trainer.export import export_model, save_keras
 
     resolved = describe(config, data)
     (folder / output.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
     _write_json(folder / output.HISTORY_NAME, trained.history)
-    title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
-    metrics = COLOURS if data.gives == "colours" else CLASSES
-    draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME, metrics)
-    if evaluation is not None:
-        _write_json(folder / output.EVALUATION_NAME, evaluation)
     save_keras(trained.model, folder / output.KERAS_NAME)
     facts = {"model": config.model, "best_epoch": trained.best_epoch, "software": resolved[RESOLVED]["software"]}
     served = models.with_images(config.model, trained.model, config.hyperparameters, data.embedding)

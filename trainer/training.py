@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl.cli import note
 from etl.errors import ConfigError, DatasetError, PetalstreamError
-from trainer import backup, models, tuner
+from trainer import backup, damage, models, tuner
 from trainer.board import Board
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
-from trainer.ingest import managed
+from trainer.config import binding_flags
 from trainer.objective import make_objective
 from trainer.pace import Pace
 from trainer.position import Position
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
 
     from trainer.config import TrainConfig
     from trainer.data import Data
-
-# Flags that change how a run is run, not what comes out of it.
-_FREE_FLAGS = {
-    "output_dir",
-    "model_dir",
-    "checkpoint_dir",
-    "log_dir",
-    "data_dir",
-    "backup_steps",
-    "serving_input",
-    "serving_formats",
-    "tensorboard",
-    "profile_steps",
-    "distribute",
-}
-
 
 # Hyperparameters that put a penalty on weights, where they aren't 0.
 _PENALTIES = ("l1", "l2")
@@ -66,12 +51,14 @@ class Trained:
             `input_wait_share` (0 to 1).
         best_epoch: Counted from 1.
         board: Still open, for the evaluation.
+        state: From which a longer run goes on.
     """
 
     model: keras.Model
     history: Mapping[str, list[float]]
     best_epoch: int
     board: Board
+    state: backup.State
 
 
 def train(
@@ -128,7 +115,8 @@ def make_model(config: TrainConfig, data: Data) -> keras.Model:
     required = {name: facts[name] for name in spec.required}
     model = models.build(config.model, **required, **config.hyperparameters)
     if config.init_from is not None:
-        models.init_from(model, config.init_from)
+        transfer = models.init_from(model, config.init_from, data.class_names if spec.gives == "classes" else None)
+        note(f"--init_from {config.init_from}: {transfer}")
     return model
 
 
@@ -172,13 +160,17 @@ class _Run:
         self._best = BestWeights(config.monitor, config.patience)
         self._history: dict[str, list[float]] = {}
         self._threads = fix_threads()
+        self._is_validation_due = False
         log_dir = config.places.log_dir if config.tensorboard and distribution.is_chief else None
         self._board = Board(log_dir, config.profile_steps)
 
     def restore(self, saved: backup.State) -> None:
-        """Goes to where a backup was made."""
+        """Goes to where a backup was made, and says where that is."""
         facts = saved.facts
         backup.check_same(facts, self._flags(), self._data.fingerprint)
+        num_done, num_epochs = len(facts["history"].get("epoch", ())), self._config.num_epochs
+        if num_epochs < num_done:
+            raise ConfigError("--num_epochs", num_epochs, f"{num_done} or more, which the backup has done already")
         backup.assign(self._model.variables, saved.variables, "weights")
         backup.assign(self._optimizer.variables, saved.optimizer, "optimizer's variables")
         if saved.totals.shape != self._totals.sums.shape:
@@ -187,28 +179,30 @@ class _Run:
         self._best.restore(facts["best"], list(saved.best_weights))
         self._history = {name: list(values) for name, values in facts["history"].items()}
         self._position = self._position.at(facts["step"])
+        self._is_validation_due = facts["is_validation_due"]
+        place = f"step {self._position.step}, {self._position.num_epochs_done} of {num_epochs} epochs"
+        planned = facts["num_epochs"]
+        changed = f"; it was to end after {planned}" if planned != num_epochs else ""
+        if changed and self._config.lrate_decay != "none":
+            changed += f", and the learning rate now falls until {num_epochs}"
+        if self._distribution.is_chief:
+            note(f"going on at {place}{changed}")
 
     def finish(self) -> Trained:
         """Trains to the end.
 
         Raises:
-            DatasetError: an image that the data set only names isn't there, or is none.
+            DatasetError: a shard is damaged, or an image that the data set only names isn't there, or is none.
             LostWorkerError: another worker has gone.
         """
         import tensorflow as tf
 
-        from trainer.served import explain
-
-        if self._config.tensorboard and self._distribution.is_chief:
-            self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
         try:
-            with display(self._position.epoch_examples) as shown, terminable() as is_terminated:
-                self._train_all(shown, is_terminated)
-        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
-            if self._data.variant != managed.VARIANT:
-                raise
-            # Nobody has looked at its images before.
-            raise DatasetError(f"an image of the data set can't be used: {explain(error.message)}") from error
+            with damage.reading(self._config, self._data, "train"):
+                if self._config.tensorboard and self._distribution.is_chief:
+                    self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
+                with display(self._position.epoch_examples) as shown, terminable() as is_terminated:
+                    self._train_all(shown, is_terminated)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             # What the collective operations raise, each version of TensorFlow another one.
             if self._distribution.num_workers == 1:
@@ -216,20 +210,26 @@ class _Run:
             raise LostWorkerError(
                 f"another worker has gone at step {self._position.step}; start all of them again with --resume"
             ) from error
+        state = self._state()
         self._model.set_weights(self._best.weights)
-        return Trained(self._model, self._history, self._best.epoch, self._board)
+        return Trained(self._model, self._history, self._best.epoch, self._board, state)
 
     def _train_all(self, shown: Display, is_terminated: Callable[[], bool]) -> None:
         validation = self._data.load("validation", self._config) if "validation" in self._data.num_examples else None
         batches = iter(self._data.load_training(self._config, self._distribution, self._position))
-        while self._position.num_epochs_done < self._config.num_epochs and not self._best.should_stop:
+        while self._is_validation_due or not self._is_finished:
             watch = Stopwatch()
             watch.start()
             before = self._totals.sums
-            self._train_epoch(batches, shown, is_terminated)
+            if not self._is_validation_due:
+                self._train_epoch(batches, shown, is_terminated)
             watch.end_training()
             self._end_epoch(validation, shown, watch, self._totals.since(before))
             self._back_up_if(is_terminated, is_epochs_end=True)
+
+    @property
+    def _is_finished(self) -> bool:
+        return self._position.num_epochs_done >= self._config.num_epochs or self._best.should_stop
 
     def _train_epoch(self, batches: Iterator[Any], shown: Display, is_terminated: Callable[[], bool]) -> None:
         """Trains to the end of the epoch."""
@@ -259,12 +259,15 @@ class _Run:
     def _end_epoch(self, validation: Any, shown: Display, watch: Stopwatch, own: Totals) -> None:
         """Validates, and takes note of the epoch; `own` is what this process did of it."""
         epoch = self._position.num_epochs_done
+        if self._config.num_training_examples is None:
+            expected = self._position.epoch_examples
+            damage.check_count(self._config, self._data, "train", self._totals.num_examples, expected)
         metrics = self._totals.means()
         if any(self._config.hyperparameters.get(name) for name in _PENALTIES):
             metrics["penalty"] = self._totals.penalty
         self._steps.synchronise()
         if validation is not None:
-            metrics |= {f"val_{name}": value for name, value in self._steps.evaluate(validation).items()}
+            metrics |= {f"val_{name}": value for name, value in self._validate(validation).items()}
         metrics["lrate"] = float(self._optimizer.learning_rate)
         metrics |= watch.read(own.num_examples, own.wait_seconds)
         self._totals = Totals(self._objective.metrics)
@@ -276,6 +279,18 @@ class _Run:
             watched = self._config.monitor
             tuner.report(watched, metrics.get(f"val_{watched}", metrics[watched]), epoch)
         shown.end_epoch(epoch_line(epoch, self._config.num_epochs, metrics, is_best=is_best))
+
+    def _validate(self, validation: Any) -> dict[str, float]:
+        """Evaluates on the validation split; where it can't be read, what was trained before is kept."""
+        self._is_validation_due = True
+        try:
+            with damage.reading(self._config, self._data, "validation"):
+                scores = self._steps.evaluate(validation)
+        except DatasetError:
+            self._back_up()
+            raise
+        self._is_validation_due = False
+        return scores
 
     def _back_up_if(self, is_terminated: Callable[[], bool], *, is_epochs_end: bool) -> None:
         """Writes a backup where one is due, or where the process was told to stop, which it then does.
@@ -297,9 +312,11 @@ class _Run:
             )
 
     def _back_up(self) -> None:
-        if not self._distribution.is_chief:
-            return
-        self._check()
+        if self._distribution.is_chief:
+            self._check()
+            backup.save(self._config.places.checkpoint_dir, self._state())
+
+    def _state(self) -> backup.State:
         facts = {
             "step": self._position.step,
             "best": self._best.to_facts(),
@@ -307,17 +324,17 @@ class _Run:
             "threads": self._threads,
             "flags": self._flags(),
             "fingerprint": self._data.fingerprint,
+            "num_epochs": self._config.num_epochs,
+            "is_validation_due": self._is_validation_due,
+            "missing": [],
         }
-        state = backup.State(
+        return backup.State(
             variables=backup.arrays_of(self._model.variables),
             optimizer=backup.arrays_of(self._optimizer.variables),
             totals=self._totals.sums,
             best_weights=self._best.weights,
             facts=facts,
         )
-        backup.save(self._config.places.checkpoint_dir, state)
 
     def _flags(self) -> dict[str, Any]:
-        """Returns the flags that the result depends on."""
-        flags = {name: value for name, value in self._config.to_dict().items() if name not in _FREE_FLAGS}
-        return {**flags, "num_workers": self._distribution.num_workers}
+        return {**binding_flags(self._config), "num_workers": self._distribution.num_workers}

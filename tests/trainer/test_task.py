@@ -176,6 +176,40 @@ def test_another_run_goes_on_from_a_models_weights(run_dir: Path, train: Train, 
         np.testing.assert_allclose(mine, theirs, rtol=1e-6)
 
 
+def test_a_finished_run_goes_on_with_more_epochs(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--lrate_decay", "none")
+    long, short = tmp_path / "long", tmp_path / "short"
+    assert train(long, *flags, "--num_epochs", "4") == 0
+    assert train(short, *flags) == 0
+    capsys.readouterr()
+    assert train(short, *flags, "--num_epochs", "4", "--resume") == 0
+    assert "going on at step 10, 2 of 4 epochs; it was to end after 2\n" in capsys.readouterr().err
+    for name in ("epoch", "loss", "val_loss", "val_accuracy", "lrate"):
+        assert read(long, output.HISTORY_NAME)[name] == read(short, output.HISTORY_NAME)[name]
+    one, other = (keras.saving.load_model(folder / output.KERAS_NAME).get_weights() for folder in (long, short))
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    # Fewer are none at all, and another learning rate is another run.
+    assert train(short, *flags, "--num_epochs", "3", "--resume") == 0
+    assert "finished already" in capsys.readouterr().err
+    assert train(short, *flags, "--num_epochs", "5", "--lrate", "0.5", "--resume") == 2
+    assert "--lrate: got 0.5, expected 0.001, as in the backup" in capsys.readouterr().err
+
+
+def test_a_flag_of_the_file_is_blamed_on_it_wherever_it_is_found_wrong(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from etl.errors import run_main
+    from trainer import task
+
+    file = tmp_path / "run.yaml"
+    file.write_text(f"data_dir: {data_dir}\nvariant: embedding\n", encoding="utf-8")
+    assert run_main(task.main, ["--config", str(file), "--output_dir", str(tmp_path / "out")]) == 2
+    assert f"--variant: got 'embedding', expected one of jpeg, pixel; it stands in {file}" in capsys.readouterr().err
+
+
 def test_the_tuner_gets_a_line_an_epoch(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "metrics"))
     assert train(tmp_path / "out") == 0

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from etl.errors import DatasetError
+from etl.errors import DatasetError, one_line
 from etl.manifest import Shard, Split, Variant, join
 
 # Object stores answer a request in tens of milliseconds whatever the number in flight.
@@ -57,6 +57,8 @@ def _find_problem(path: str, shard: Shard, *, is_full: bool) -> str:
             return "does not have the SHA-256 that the manifest gives"
     except tf.errors.NotFoundError:
         return "is missing"
+    except (tf.errors.OpError, OSError) as error:
+        return f"can't be read: {one_line(error)[:200]}"
     return ""
 
 
