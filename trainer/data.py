@@ -71,7 +71,7 @@ class Data:
         """
         from trainer import ingest
 
-        return ingest.load(config.data_dir, split, self._ingest_config(config), variant=self.variant)
+        return ingest.load(config.data_dir, split, self.config(config), variant=self.variant)
 
     def load_training(self, config: TrainConfig, distribution: Distribution, position: Position) -> tf.data.Dataset:
         """Loads this worker's share of the training split, without end, each epoch in an order of its own.
@@ -94,7 +94,7 @@ class Data:
         return plan.resolve(config.data_dir, "train", self._training_config(config, distribution), self.variant)
 
     def _training_config(self, config: TrainConfig, distribution: Distribution) -> IngestConfig:
-        return self._ingest_config(config).replace(
+        return self.config(config).replace(
             training=True,
             random_crop=config.random_crop,
             pattern=config.pattern,
@@ -103,7 +103,8 @@ class Data:
             share=config.share,
         )
 
-    def _ingest_config(self, config: TrainConfig) -> IngestConfig:
+    def config(self, config: TrainConfig) -> IngestConfig:
+        """Returns how a split is read as it is."""
         from trainer import ingest
 
         has_images = self.takes != "embeddings"
@@ -173,6 +174,13 @@ def _choose_variant(config: TrainConfig, spec: ModelSpec, manifest: Manifest) ->
     fitting = [
         name for name, variant in manifest.variants.items() if (variant.image.encoding == "none") == is_embedding
     ]
+    if is_embedding and not fitting:
+        raise ConfigError(
+            "--model",
+            config.model,
+            f"a model that takes {' or '.join(manifest.variants)}, or a data set with embeddings",
+            "python -m etl.run … --variants embedding --embedding_weights imagenet makes one",
+        )
     name = config.variant or (fitting[0] if len(fitting) == 1 else None)
     variant = manifest.variant(name)
     if variant.name not in fitting:

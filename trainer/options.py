@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,38 @@ class Command:
         config: What to train.
         overwrite: Whether a model that is there may be replaced.
         resume: Whether to go on from a backup.
+        source: The YAML file, and the flags that it alone gives.
     """
 
     config: TrainConfig
     overwrite: bool
     resume: bool
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The YAML file that `--config` names.
+
+    Attributes:
+        path: None where it names none.
+        flags: Those that come from it, and not from the command line.
+    """
+
+    path: str | None = None
+    flags: frozenset[str] = frozenset()
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Adds the file's name to the error about a flag that comes from it."""
+        try:
+            yield
+        except ConfigError as error:
+            if error.field not in self.flags:
+                raise
+            place = f"it stands in {self.path}"
+            hint = f"{error.mend}; {place}" if error.mend else place
+            raise ConfigError(error.field, error.got, error.expected, hint) from error
 
 
 def parser() -> Parser:
@@ -94,7 +122,7 @@ def _add_files(files: argparse._ArgumentGroup) -> None:
         "--resume",
         action="store_true",
         help="go on from the backup in --output_dir, exactly; start anew where there is none; do nothing where the run "
-        "is finished",
+        "is finished, but for more --num_epochs or for what it lacks",
     )
     files.add_argument(
         "--config", metavar="FILE", help="YAML file with any of these flags (num_epochs: 5); those given here win"
@@ -221,7 +249,15 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Comm
         ConfigError: whatever is wrong with either, before any work starts.
     """
     known = parser()
-    arguments = known.parse_args([*_config_file_arguments(argv, known), *argv])
+    path, from_file = _config_file_arguments(argv, known)
+    own = {argument.split("=")[0] for argument in argv}
+    source = Source(path, frozenset(argument.split("=")[0] for argument in from_file) - own)
+    with source.naming():
+        return _parse(known, [*from_file, *argv], source, environ)
+
+
+def _parse(known: Parser, argv: Sequence[str], source: Source, environ: Mapping[str, str] | None) -> Command:
+    arguments = known.parse_args(argv)
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     given = {**contract.read(environ).to_flags(), **given}
     for name, variable in {"data_dir": contract.TRAINING_DATA, "output_dir": contract.MODEL_DIR}.items():
@@ -237,7 +273,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Comm
         **{name: value for name, value in given.items() if name in fields},
         hyperparameters={name: value for name, value in given.items() if name in HYPERPARAMETERS},
     )
-    return Command(config, arguments.overwrite, arguments.resume)
+    return Command(config, arguments.overwrite, arguments.resume, source)
 
 
 def _add(group: argparse._ArgumentGroup, name: str, kind: type[int] | type[float], what: str, metavar: str) -> None:
@@ -256,19 +292,20 @@ def _default(name: str) -> Any:
     return next(field.default for field in dataclasses.fields(TrainConfig) if field.name == name)
 
 
-def _config_file_arguments(argv: Sequence[str], known: Parser) -> list[str]:
-    """Turns the YAML file that `--config` names, if it does, into flags that go before the others."""
+def _config_file_arguments(argv: Sequence[str], known: Parser) -> tuple[str | None, list[str]]:
+    """Turns the YAML file that `--config` names into flags that go before the others; returns its path too."""
     finder = Parser(prog=PROG, add_help=False)
     finder.add_argument("--config")
     path = finder.parse_known_args(list(argv))[0].config
     if path is None:
-        return []
+        return None, []
     arguments: list[str] = []
     for name, value in _read_yaml(path).items():
         if name == RESOLVED or value is None:
             continue
         if f"--{name}" not in known.option_names() or name in ("config", "help"):
-            raise unknown_option(f"--{name}", known.option_names(), PROG)
+            with Source(path, frozenset([f"--{name}"])).naming():
+                raise unknown_option(f"--{name}", known.option_names(), PROG)
         if isinstance(value, (dict, list)):
             raise ConfigError(f"--{name}", value, "one value, not several", f"see {path}")
         # A hyperparameter that is true or false takes a value, so that a tuner can give it.
@@ -277,7 +314,7 @@ def _config_file_arguments(argv: Sequence[str], known: Parser) -> list[str]:
         else:
             # In one word: a value of its own that starts with a dash would be taken for a flag.
             arguments.append(f"--{name}={value}")
-    return arguments
+    return path, arguments
 
 
 def _read_yaml(path: str) -> Mapping[str, Any]:

@@ -12,8 +12,9 @@ from etl.cli import load_tensorflow
 from etl.errors import ConfigError, one_line
 from etl.parsing import parse_json
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
-from trainer.files import is_remote, literal, read_text
-from trainer.output import find_model
+from trainer.files import is_remote, literal, read_bytes, read_text
+from trainer.output import SAVED_MODEL_FILE, find_model
+from trainer.releases import release
 
 # What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
 _ASSERTION = re.compile(r"assertion failed: \[(.+?)\]$", re.MULTILINE)
@@ -135,7 +136,9 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
         load_formats(_serving_formats(folder), "MODEL_DIR")
         with literal(folder) as plain:
             model = tf.saved_model.load(plain)
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    # An operation that this TensorFlow doesn't know is a `RuntimeError`.
+    except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        expected += _versions(folder)
         raise ConfigError("MODEL_DIR", model_dir, expected, one_line(error)[:200]) from error
     known = {}
     for name, signature in model.signatures.items():
@@ -158,6 +161,20 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
 
 def _expected(inputs: Sequence[str]) -> str:
     return f"a SavedModel with a signature that takes {' or '.join(inputs)}"
+
+
+def _versions(folder: str) -> str:
+    """Says, where a newer TensorFlow wrote a SavedModel than reads it, which ones."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    try:
+        content = saved_model_pb2.SavedModel.FromString(read_bytes(f"{folder}/{SAVED_MODEL_FILE}"))
+        theirs = content.meta_graphs[0].meta_info_def.tensorflow_version
+    except (OSError, IndexError, ValueError):
+        return ""
+    is_newer = release(theirs) > release(tf.__version__)
+    return f": TensorFlow {theirs} wrote it, and TensorFlow {tf.__version__} is to read it" if is_newer else ""
 
 
 def _serving_formats(folder: str) -> str:

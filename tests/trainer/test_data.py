@@ -87,6 +87,12 @@ def test_options_that_the_stored_images_leave_room_for() -> None:
         ({}, make(validation=3), "split: got 'train', expected one of validation"),
         ({}, make(train=0, validation=3), "split: got 'train', expected a split with examples"),
         ({"variant": "pixels"}, make(train=1), "--variant: got 'pixels', expected one of one"),
+        (
+            {"model": "embedding_head"},
+            make(train=1),
+            "--model: got 'embedding_head', expected a model that takes one, or a data set with embeddings; python -m "
+            "etl.run … --variants embedding --embedding_weights imagenet makes one",
+        ),
         ({}, make(ImageSpec("none", "float32"), train=1), "--variant: got 'one', expected one that holds images"),
         ({}, make(class_names=(), train=1), "--data_dir: got 'data', expected a data set with classes"),
     ],

@@ -154,6 +154,16 @@ def test_a_wrong_file_ends_in_one_line(tmp_path: Path, text: str, message: str) 
         parse([*BASE, "--config", write(tmp_path, text)])
 
 
+@pytest.mark.parametrize("text", ["num_epoch: 3", "num_epochs: many", "num_epochs: -2", "resize: fit"])
+def test_what_is_wrong_in_a_file_names_the_file(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=f"it stands in {path}$"):
+        parse([*BASE, "--config", path])
+    option = "--" + text.split(":")[0]
+    with pytest.raises(ConfigError, match=rf"^{option}: got (?!.*stands in)"):
+        parse([*BASE, "--config", write(tmp_path, "seed: 1"), option, "-7"])
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = str(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="--config: .*none.yaml.*expected a YAML file that can be read; No such file"):

@@ -6,11 +6,14 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from etl import manifest
 from etl import paths as path_kinds
@@ -43,6 +46,18 @@ def make_bad_files(folder: Path, good: Path) -> dict[str, str]:
 
 def call(*arguments: object) -> int:
     return run_main(predictor.main, [str(argument) for argument in arguments])
+
+
+def test_a_model_of_a_newer_tensorflow_names_both(run_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run_dir / "model", tmp_path / "model")
+    content = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    meta = content.meta_graphs[0]
+    meta.meta_info_def.tensorflow_version = "99.1.0"
+    meta.graph_def.library.function[0].node_def.add(name="new", op="AnOperationOfTomorrow")
+    (folder / "saved_model.pb").write_bytes(content.SerializeToString())
+    found = f"TensorFlow 99.1.0 wrote it, and TensorFlow {tf.__version__} is to read it"
+    with pytest.raises(ConfigError, match=f"^MODEL_DIR: got .*: {found}; .*AnOperationOfTomorrow"):
+        load(str(folder))
 
 
 def test_json_is_one_line_an_image(

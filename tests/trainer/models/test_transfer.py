@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -64,6 +67,37 @@ def test_a_head_trained_on_embeddings_fits_onto_the_network(tmp_path: Path) -> N
     old.save(tmp_path / "old.keras")
     new = build("mobilenet", image_size=SIZE, num_classes=3, weights="none", alpha=ALPHA, num_hidden=7)
     assert init_from(new, str(tmp_path / "old.keras")).kept == ("hidden", "probabilities")
+
+
+def test_what_was_not_taken_is_said_with_the_reason(tmp_path: Path) -> None:
+    build("cnn", image_size=SIZE, num_classes=4).save(tmp_path / "model.keras")
+    names = ("a", "b", "c", "d", "e", "f")
+    said = str(init_from(build("cnn", image_size=SIZE, num_classes=6, num_hidden=5), str(tmp_path), names))
+    assert "not taken: hidden (it has none of that name), probabilities (4 classes there, 6 here)" in said
+    with pytest.raises(ConfigError, match=r"like those of embedding_head; 0 layers .* not taken: hidden .* 3 here\)"):
+        init_from(build("embedding_head", num_classes=3), str(tmp_path), names[:3])
+
+
+def test_a_head_for_as_many_other_classes_is_not_taken(tmp_path: Path) -> None:
+    old = build("cnn", image_size=SIZE, num_classes=2)
+    old.save(tmp_path / "model.keras")
+    (tmp_path / "config.yaml").write_text("resolved: {class_names: [cats, dogs]}", encoding="utf-8")
+    new = build("cnn", image_size=SIZE, num_classes=2)
+    transfer = init_from(new, str(tmp_path), ("dogs", "cats"))
+    assert transfer.fresh == ("probabilities",)
+    assert transfer.reasons == ("its classes are others: cats, dogs there, dogs, cats here",)
+    assert init_from(new, str(tmp_path), ("cats", "dogs")).fresh == ()
+
+
+def test_a_newer_keras_is_named(tmp_path: Path) -> None:
+    model = build("linear", image_size=SIZE, num_classes=4)
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "99.1.0"}))
+        archive.writestr("config.json", json.dumps({"module": "keras.tomorrow", "class_name": "New", "config": {}}))
+    found = f"Keras 99.1.0 wrote it, and Keras {keras.__version__} is to read it"
+    with pytest.raises(ConfigError, match=f"expected a model that Keras can read: {found}"):
+        init_from(model, str(path))
 
 
 def test_a_model_with_nothing_in_common_is_refused(tmp_path: Path) -> None:
