@@ -24,7 +24,7 @@ import posixpath
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -125,14 +125,13 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
     with ExitStack() as stack:
         # In one order everywhere, so that no two runs wait for each other.
         for option, folder in sorted(places.folders.items(), key=lambda item: item[1]):
-            if files.is_remote(folder):
-                # First: an object store says of a bucket without permission that nothing is there.
-                _try_to_write(option, folder)
+            if not files.is_remote(folder) and not os.path.exists(folder):
+                stack.push(partial(_remove_made, folder))
+            # First: an object store says of a bucket without permission that nothing is there.
+            _try_to_write(option, folder)
             path = posixpath.join(folder, locks.LOCK_NAME)
             wait_seconds = math.inf if resume else 0.0
-            # A lock on a disk takes away the folders that were made for it, where nothing else comes into them.
             held.append(stack.enter_context(locks.hold(path, option, folder, wait_seconds=wait_seconds)))
-            _try_to_write(option, folder)
         for name in storage.list_folders(places.output_dir):
             if name.startswith(_UNFINISHED):
                 exchanges.undo(posixpath.join(places.output_dir, name))
@@ -143,6 +142,13 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
                 lock.check()
 
         yield check
+
+
+def _remove_made(folder: str, kind: type[BaseException] | None, *_: object) -> None:
+    """Removes a folder that was made for a run which an operator's mistake ended, if nothing came into it."""
+    if kind is not None and issubclass(kind, ConfigError):
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
 def check(places: Places, *, overwrite: bool, resume: bool = False, other: str = "") -> None:

@@ -185,7 +185,7 @@ class _Run:
         changed = f"; it was to end after {planned}" if planned != num_epochs else ""
         if changed and self._config.lrate_decay != "none":
             changed += f", and the learning rate now falls until {num_epochs}"
-        if self._distribution.is_chief:
+        if self._distribution.is_chief and not self._is_finished:
             note(f"going on at {place}{changed}")
 
     def finish(self) -> Trained:
