@@ -20,7 +20,9 @@ from tests.trainer.vertex.serving.conftest import PutModel
 from tests.vertex_server.routes import RefusedError
 from tests.vertex_server.server import VertexServer
 from tests.vertex_server.serving import CLASS_NAMES
-from trainer import predict, server
+from trainer import predict
+from trainer.serving import app
+from trainer.serving.instances import BadRequestError
 from trainer.vertex import predicting
 
 
@@ -168,8 +170,8 @@ def test_a_real_model_says_there_what_it_says_here(
 
     def ask(data: bytes) -> dict[str, Any]:
         try:
-            (answer,) = server.answer(serve, [data])
-        except server.BadRequestError as error:
+            (answer,) = app.answer(serve, [data])
+        except BadRequestError as error:
             raise RefusedError(400, str(error).removeprefix("instance 0: ")) from error
         return dict(answer)
 
