@@ -308,5 +308,5 @@ def test_patience_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_scheme_is_the_operators_mistake() -> None:
-    with pytest.raises(ConfigError, match=r"got 'ftpp://x/y', expected a local path, gs:// or"):
+    with pytest.raises(ConfigError, match=r"got 'ftpp://x/y', expected a local path or gs://"):
         storage.exists("ftpp://x/y")
