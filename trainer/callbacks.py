@@ -179,6 +179,10 @@ class _Lines:
         note(line)
 
 
+# A line that is longer wraps in a usual terminal, beside the bar.
+_LINE_COLUMNS = 110
+
+
 def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_best: bool) -> str:
     """Returns what is shown of an epoch.
 
@@ -188,17 +192,29 @@ def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_
         metrics: As in the history.
         is_best: Whether it is the best so far.
     """
-    parts = [_show(metrics, "")]
-    if "penalty" in metrics:
-        parts.append(f"penalty {metrics['penalty']:.4f}")
-    if "val_loss" in metrics:
-        parts.append(f"validation {_show(metrics, 'val_')}")
-    parts.append(f"{metrics['images_per_second']:,.0f} images/s, {metrics['input_wait_share']:.0%} waiting for input")
-    parts.append(f"{metrics['seconds']:.1f} s")
-    best = ", best so far" if is_best and "val_loss" in metrics else ""
-    return f"epoch {epoch}/{num_epochs}: {', '.join(parts)}{best}"
+    has_validation = "val_loss" in metrics
+    parts = {
+        "loss": f"loss {metrics['loss']:.4f}",
+        "accuracy": f"accuracy {metrics.get('accuracy', 0):.4f}",
+        "penalty": f"penalty {metrics.get('penalty', 0):.4f}",
+        "rate": f"{metrics['images_per_second']:,.0f} images/s",
+        "waiting": f"{metrics['input_wait_share']:.0%} waiting",
+        "seconds": f"{metrics['seconds']:.1f} s",
+        "best": "best",
+    }
+    if has_validation:
+        parts["loss"] += f" (validation {metrics['val_loss']:.4f})"
+    if "val_accuracy" in metrics:
+        parts["accuracy"] += f" ({metrics['val_accuracy']:.4f})"
+    shown = {"loss", "rate", "waiting", "seconds", *({"accuracy", "penalty"} & set(metrics))}
+    if is_best and has_validation:
+        shown.add("best")
 
+    def line() -> str:
+        return f"epoch {epoch}/{num_epochs}: {', '.join(text for name, text in parts.items() if name in shown)}"
 
-def _show(metrics: Mapping[str, float], prefix: str) -> str:
-    names = [name for name in ("loss", "accuracy") if f"{prefix}{name}" in metrics]
-    return ", ".join(f"{name} {metrics[f'{prefix}{name}']:.4f}" for name in names)
+    # What the closing tables and the history say anyway.
+    for name in ("seconds", "waiting", "penalty"):
+        if len(line()) > _LINE_COLUMNS:
+            shown.discard(name)
+    return line()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # For images that were stored as they were.
 DEFAULT_RESIZE = "pad"
+
+# Examples whose keys are parsed at once.
+_KEYS_AT_ONCE = 256
 
 # The splits that a run uses: to train on, to choose the best epoch by, and to say how good that one is.
 SPLITS = ("train", "validation", "test")
@@ -72,6 +75,20 @@ class Data:
         from trainer import ingest
 
         return ingest.load(config.data_dir, split, self.config(config), variant=self.variant)
+
+    def load_keys(self, split: str, config: TrainConfig) -> Iterator[str]:
+        """Yields the keys of a split's examples, in the order of `load`."""
+        import tensorflow as tf
+
+        from etl import schema
+        from trainer.ingest import order, plan
+
+        read = plan.resolve(config.data_dir, split, self.config(config), self.variant)
+        spec = schema.feature_spec({"key": schema.COMMON_FEATURES["key"]})
+        for path in read.paths:
+            for records in order.read_file(read, path).batch(_KEYS_AT_ONCE):
+                for key in tf.io.parse_example(records, spec)["key"].numpy():
+                    yield key.decode(errors="replace")
 
     def load_training(self, config: TrainConfig, distribution: Distribution, position: Position) -> tf.data.Dataset:
         """Loads this worker's share of the training split, without end, each epoch in an order of its own.

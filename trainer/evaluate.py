@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from etl.errors import DatasetError
 from etl.words import quantity
 from trainer import pictures
 from trainer.confusion import Confusion
-from trainer.output import COLOURS_NAME, CONFUSION_NAME, MISTAKES_NAME
+from trainer.output import COLOURS_NAME, CONFUSION_NAME, MISTAKES_NAME, PREDICTIONS_NAME
 from trainer.pictures.colours import MOST_COLOURED
 from trainer.pictures.confusion import block_size
+from trainer.predictions import Predictions
 
 if TYPE_CHECKING:
     import keras
@@ -47,6 +48,7 @@ def evaluate_run(
     folder: Path,
     prepare: Prepare,
     making: Making = lambda *_: nullcontext(),
+    keys: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluates once through a split, and draws what there is to see.
 
@@ -56,9 +58,10 @@ def evaluate_run(
         gives: `classes` or `colours`.
         class_names: C names.
         folder: A local one that exists; `confusion.png` and, of models that take images, `mistakes.png` are written
-            into it, or `colours.png`.
+            into it, or `colours.png`; with `keys` also `test_predictions.jsonl`, of a model of classes.
         prepare: From a batch to what the model takes and what it should give.
-        making: Called with a picture's name where it is drawn: the context in which that may fail.
+        making: Called with a file's name where it is made: the context in which that may fail.
+        keys: Of the examples, in the data set's order; None where the predictions aren't to be written.
 
     Returns:
         What `Tally.summarise` or `evaluate_colours` returns.
@@ -76,9 +79,12 @@ def evaluate_run(
         with making(COLOURS_NAME):
             pictures.draw_colours(samples, title, folder / COLOURS_NAME)
         return scores
-    worst, tally = pictures.WorstMistakes(), Tally(class_names)
-    _tally(model, dataset, prepare, worst, tally)
+    worst, tally, predictions = pictures.WorstMistakes(), Tally(class_names), Predictions()
+    _tally(model, dataset, prepare, worst, tally, predictions)
     scores = tally.summarise()
+    if keys is not None:
+        with making(PREDICTIONS_NAME):
+            predictions.write(folder / PREDICTIONS_NAME, keys, class_names)
     count, wrong = scores["num_examples"], tally.num_wrong
     with making(CONFUSION_NAME):
         title = f"{count - wrong:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
@@ -127,10 +133,13 @@ def _tally(
     prepare: Prepare | None,
     worst: pictures.WorstMistakes | None,
     tally: Tally,
+    predictions: Predictions | None = None,
 ) -> None:
     for images, given, wanted in _ask(model, dataset, prepare):
         labels, probabilities = wanted.numpy(), given.numpy()
         tally.add(labels, probabilities)
+        if predictions is not None:
+            predictions.add(labels, probabilities)
         if worst is not None and len(images.shape) == 4:
             worst.add(images.numpy(), labels, probabilities)
 

@@ -6,6 +6,7 @@ OUT/training_curves.png   the same to look at
 OUT/config.yaml           the resolved configuration, with the data set's fingerprint
 OUT/evaluation.json       how the model does on the test split, where there is one
 OUT/confusion.png         which classes it takes for which, on that split
+OUT/test_predictions.jsonl  of each example of it: its key, label, predicted class and that one's probability
 OUT/mistakes.png          the images of it that the model is most wrong about
 OUT/colours.png           of a model of colours: grey, predicted and true ones beside each other
 OUT/model.keras           the model that was trained, for Keras and --init_from
@@ -46,6 +47,7 @@ BACKUP_NAME = "backup"
 CONFUSION_NAME = "confusion.png"
 MISTAKES_NAME = "mistakes.png"
 COLOURS_NAME = "colours.png"
+PREDICTIONS_NAME = "test_predictions.jsonl"
 STATE_NAME = "training_state.npz"
 
 # All that an evaluation may draw.
@@ -58,7 +60,7 @@ SAVED_MODEL_FILE = "saved_model.pb"
 _UNFINISHED = ".unfinished-"
 _BLOCK_BYTES = 1 << 20
 
-FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, *PICTURES, KERAS_NAME, STATE_NAME)
+FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NAME, *PICTURES, KERAS_NAME, STATE_NAME)
 
 
 @dataclass(frozen=True, slots=True)

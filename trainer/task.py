@@ -155,7 +155,10 @@ def _write_extras(
         prepare = make_objective(data.gives).prepare
         with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
             test = data.load("test", config)
-            scores = evaluate_run(trained.model, test, data.gives, data.class_names, folder, prepare, extras.making)
+            keys = data.load_keys("test", config)
+            scores = evaluate_run(
+                trained.model, test, data.gives, data.class_names, folder, prepare, extras.making, keys
+            )
             damage.check_count(config, data, "test", scores["num_examples"], data.num_examples["test"])
             evaluation = {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
             _write_json(folder / output.EVALUATION_NAME, evaluation)

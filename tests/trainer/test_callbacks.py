@@ -97,14 +97,32 @@ def test_off_a_terminal_there_is_one_plain_line_an_epoch(capsys: pytest.CaptureF
         shown.advance(1, 10)
         shown.end_epoch(epoch_line(1, 2, metrics, is_best=True))
     assert capsys.readouterr().err == (
-        "epoch 1/2: loss 0.5000, accuracy 0.7500, validation loss 0.2500, accuracy 1.0000, "
-        "1,234 images/s, 3% waiting for input, 2.0 s, best so far\n"
+        "epoch 1/2: loss 0.5000 (validation 0.2500), accuracy 0.7500 (1.0000), 1,234 images/s, 3% waiting, 2.0 s, "
+        "best\n"
     )
 
 
 def test_a_penalty_on_weights_stands_apart() -> None:
     metrics = {"loss": 0.5, "penalty": 0.125, "images_per_second": 10, "input_wait_share": 0, "seconds": 2}
     assert epoch_line(1, 1, metrics, is_best=True).startswith("epoch 1/1: loss 0.5000, penalty 0.1250, 10 images/s")
+
+
+@given(
+    st.integers(1, 1_000),
+    st.floats(0, 1e3),
+    st.floats(0, 1e5),
+    st.floats(0, 1e5),
+    st.sampled_from([{}, {"penalty": 0.5}, {"val_loss": 1.5, "val_accuracy": 1.0}, {"penalty": 2.5, "val_loss": 12.5}]),
+)
+def test_an_epochs_line_fits_into_110_columns(
+    epoch: int, loss: float, rate: float, seconds: float, more: dict[str, float]
+) -> None:
+    metrics = {"loss": loss, "accuracy": 1.0, "images_per_second": rate, "input_wait_share": 1.0, "seconds": seconds}
+    line = epoch_line(epoch, 1_000, {**metrics, **more}, is_best=True)
+    assert len(line) <= 110
+    assert f"loss {loss:.4f}" in line
+    assert "images/s" in line
+    assert line.endswith(", best") == ("val_loss" in more)
 
 
 def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,34 @@ def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
     )
     assert evaluation["loss"] > 0
     assert evaluation["fingerprint"] == manifest.load(data_dir).fingerprint
+
+
+def test_each_test_example_has_its_prediction_under_its_key(
+    run_dir: Path, serve: Serve, photo_files: dict[str, list[Path]]
+) -> None:
+    lines = (run_dir / output.PREDICTIONS_NAME).read_text(encoding="utf-8").splitlines()
+    answers = serve([path.read_bytes() for path in photo_files["test"]])
+    for line, path, index, probability in zip(
+        lines, photo_files["test"], answers["class_int"], answers["probability"], strict=True
+    ):
+        label = path.parent.name
+        assert json.loads(line) == {
+            "key": f"{label}/{path.name}",
+            "label": label,
+            "predicted": CLASS_NAMES[index],
+            "probability": pytest.approx(probability, abs=1e-6),
+        }
+
+
+def test_keras_loads_the_model_after_one_import(run_dir: Path) -> None:
+    section = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(import keras\n\nimport trainer\.layers.+?)```", section, re.DOTALL)
+    assert found is not None
+    program = found[1].replace("runs/one", str(run_dir)) + "print(model.output_shape)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert ended.stdout == "(None, 3)\n", ended.stderr
 
 
 def test_the_configuration_is_resolved_and_makes_the_same_model_again(
