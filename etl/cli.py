@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # The largest side accepted; 16,384 squared already is 800 MB as uint8.
 _MAX_SIDE = 16_384
 
+_DIGITS = re.compile("[0-9]{1,18}")
+
 # Tables are wider than the 80 columns that rich assumes of a file.
 _FILE_COLUMNS = 120
 
@@ -132,6 +134,11 @@ def to_whole(text: str) -> int:
     return int(whole if point and rest and not rest.strip("0") else text)
 
 
+def is_digits(text: str) -> bool:
+    """Tells whether a text is a whole number from 0, in digits from 0 to 9, and of a size that is of use."""
+    return _DIGITS.fullmatch(text) is not None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parses `--image_size`: `224` is square, `224x320` is height by width.
 
@@ -139,7 +146,7 @@ def parse_size(text: str) -> tuple[int, int]:
         ConfigError: not one or two whole numbers of pixels.
     """
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= _MAX_SIDE for side in sides):
+    if len(sides) > 2 or not all(is_digits(side) and 1 <= int(side) <= _MAX_SIDE for side in sides):
         raise ConfigError(
             "--image_size", text, f"whole pixels from 1 to {_MAX_SIDE}, as 224 or (height x width) 224x320"
         )

@@ -233,11 +233,14 @@ def encode_failure(error: PetalstreamError) -> bytes:
 
 
 def decode_failure(data: bytes) -> LimitError | WorkerError:
-    """Returns what `encode_failure` was given."""
-    content = json.loads(data)
-    if content.get("is_limit"):
-        return LimitError(content["message"])
-    return WorkerError(content["message"], content["exit_code"])
+    """Returns what `encode_failure` was given; where that was damaged, an error that says so."""
+    try:
+        content = json.loads(data)
+        if content.get("is_limit"):
+            return LimitError(str(content["message"]))
+        return WorkerError(str(content["message"]), int(content["exit_code"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return WorkerError("a worker failed, and what it left of its error can't be read")
 
 
 def find_failure(error: BaseException) -> PetalstreamError | None:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from etl import manifest as manifests
 from etl import storage
+from etl.errors import one_line
 from etl.index import FILE_NAME, HEAD_BYTES, index_schema
 from etl.manifest import Shard, Variant
 from etl.tfrecord import FRAME_BYTES
@@ -47,15 +48,19 @@ def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | 
         return [f"{where}: {problem}" for problem in _check(data_dir, variant, digests or {})]
     except FileNotFoundError:
         return [f"{where}: the file is missing"]
-    except (pa.ArrowInvalid, OSError) as error:
-        return [f"{where}: can't be read: {error}"]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return [f"{where}: can't be read: {one_line(error)[:300]}"]
 
 
 def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Iterator[str]:
     rows = _rows(manifests.join(data_dir, variant.name, FILE_NAME))
-    columns = next(rows)
-    if set(columns) != set(index_schema().names):
-        yield f"its columns are {', '.join(columns)}, not {', '.join(index_schema().names)}"
+    columns, expected = next(rows), {field.name: str(field.type) for field in index_schema()}
+    if set(columns) != set(expected):
+        yield f"its columns are {', '.join(columns)}, not {', '.join(expected)}"
+        return
+    if columns != expected:
+        name = next(name for name in expected if columns[name] != expected[name])
+        yield f"its column {name} is {columns[name]}, not {expected[name]}"
         return
     for split in variant.splits.values():
         for shard in split.shards:
@@ -75,12 +80,19 @@ def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Ite
 
 
 def _rows(path: str) -> Iterator[_Row]:
-    """Yields the columns, as keys, then the rows."""
+    """Yields the columns with their types, then the rows.
+
+    Raises:
+        ValueError: a value is missing.
+    """
     import pyarrow.parquet as pq
 
     with storage.open_stream(path) as stream, pq.ParquetFile(stream) as file:
-        yield dict.fromkeys(file.schema_arrow.names)
+        yield {field.name: str(field.type) for field in file.schema_arrow}
         for batch in file.iter_batches(_ROWS_PER_BATCH):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                if column.null_count:
+                    raise ValueError(f"its column {name} has rows without a value")
             yield from batch.to_pylist()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from etl.errors import DatasetError, one_line
+from etl.parsing import make, parse_json, split_lines, to_tuple
 from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
 
 
@@ -18,7 +20,7 @@ def encode_extras(extras: Mapping[str, ExtraValue]) -> str:
 
 def decode_extras(text: str) -> dict[str, ExtraValue]:
     """Returns what `encode_extras` was given."""
-    return {name: _unpack(value) for name, value in json.loads(text).items()}
+    return {name: _unpack(value) for name, value in parse_json(text, allow_nan=True).items()}
 
 
 def encode_image(image: PlannedImage) -> bytes:
@@ -28,16 +30,43 @@ def encode_image(image: PlannedImage) -> bytes:
     return json.dumps([*facts, extras], separators=(",", ":")).encode() + b"\n"
 
 
-def decode_images(data: bytes) -> Iterator[PlannedImage]:
-    """Yields the images of a unit's plan, in order."""
-    for line in data.splitlines():
-        key, uri, label, label_int, digest, num_bytes, extras = json.loads(line)
-        yield PlannedImage(key, uri, label, label_int, digest, num_bytes, decode_extras(extras) if extras else {})
+def decode_images(data: bytes, where: str = "") -> Iterator[PlannedImage]:
+    """Yields the images of a unit's plan, in order.
+
+    Args:
+        data: The plan.
+        where: Its path, for the error.
+
+    Raises:
+        DatasetError: it was damaged.
+    """
+    for number, line in split_lines(data):
+        try:
+            key, uri, label, label_int, digest, num_bytes, extras = parse_json(line)
+            yield PlannedImage(key, uri, label, label_int, digest, num_bytes, decode_extras(extras) if extras else {})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DatasetError(
+                f"{where}: line {number} is no line of a plan ({one_line(error)[:200]}): it was damaged; "
+                "the same command with --overwrite begins anew"
+            ) from error
 
 
 def encode_rejections(rejections: Iterable[Rejection]) -> bytes:
     """Returns lines of `rejected.jsonl`."""
     return b"".join(json.dumps(asdict(rejection)).encode() + b"\n" for rejection in rejections)
+
+
+def decode_rejections(data: bytes) -> Iterator[Rejection]:
+    """Yields what `encode_rejections` was given.
+
+    Raises:
+        ValueError: it was damaged.
+    """
+    for number, line in split_lines(data):
+        try:
+            yield make(Rejection, **parse_json(line))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"line {number} is no rejected input: {error}") from error
 
 
 def encode_result(result: UnitResult) -> bytes:
@@ -46,12 +75,19 @@ def encode_result(result: UnitResult) -> bytes:
 
 
 def decode_result(data: bytes) -> UnitResult:
-    """Returns what `encode_result` was given."""
-    content = json.loads(data)
-    content["unit"] = Unit(**content["unit"])
-    for name in ("rejected_paths", "pixel_sums"):
-        content[name] = tuple(content[name])
-    return UnitResult(**content)
+    """Returns what `encode_result` was given.
+
+    Raises:
+        ValueError: it was damaged.
+    """
+    try:
+        content = parse_json(data)
+        content["unit"] = make(Unit, **content["unit"])
+        for name in ("rejected_paths", "pixel_sums"):
+            content[name] = to_tuple(content[name])
+        return make(UnitResult, **content)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"no result of a unit: {error}") from error
 
 
 def _pack(value: ExtraValue) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
+from etl.parsing import is_text, make, parse_json, to_tuple
 from etl.records import FeatureSpec
 from etl.schema import SCHEMA_VERSION
 
@@ -204,16 +205,20 @@ def from_json(text: str, where: str) -> Manifest:
         DatasetError: no JSON, another schema version, a missing or wrong entry, or a fingerprint that doesn't match.
     """
     try:
-        content = json.loads(text)
+        # A run's own statistics may be no numbers.
+        content = parse_json(text, allow_nan=True)
         version = content["schema_version"]
         if version != SCHEMA_VERSION:
             raise DatasetError(
                 f"{where}: schema version {version!r}; this release reads {SCHEMA_VERSION}: write the data set anew"
             )
-        manifest = Manifest(
+        if content["dataset"] and not is_text(content["dataset"]):
+            raise TypeError("dataset is no text")
+        manifest = make(
+            Manifest,
             dataset=content["dataset"],
-            class_names=tuple(content["class_names"]),
-            counts=Counts(**content["counts"]),
+            class_names=to_tuple(content["class_names"]),
+            counts=_counts(content["counts"], where),
             variants={name: _variant_from_json(name, entry) for name, entry in content["variants"].items()},
             duplicates=content.get("duplicates", {}),
             ignored=content.get("ignored", {}),
@@ -222,7 +227,7 @@ def from_json(text: str, where: str) -> Manifest:
             run=content.get("run", {}),
             schema_version=version,
         )
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise DatasetError(f"{where}: no valid JSON ({error})") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{where}: not a manifest: {type(error).__name__}: {error}") from error
@@ -248,6 +253,8 @@ def load(data_dir: str | Path, read_text: Callable[[str], str] | None = None) ->
         raise DatasetError(
             f"{data_dir}: no {FILE_NAME}, so no complete data set; python -m etl.run writes it last"
         ) from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8: it was edited by hand or damaged") from error
     return from_json(text, path)
 
 
@@ -258,6 +265,13 @@ def join(folder: str, *names: str) -> str:
 
 def _read_local(path: str) -> str:
     return Path(path).read_text(encoding="utf-8")
+
+
+def _counts(content: Mapping[str, Any], where: str) -> Counts:
+    try:
+        return make(Counts, **content)
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {error}") from error
 
 
 def _variant_to_json(variant: Variant) -> dict[str, Any]:
@@ -284,24 +298,32 @@ def _variant_to_json(variant: Variant) -> dict[str, Any]:
 
 def _variant_from_json(name: str, content: Mapping[str, Any]) -> Variant:
     image = dict(content["image"])
-    image["size"] = tuple(image["size"]) if image.get("size") else None
+    image["size"] = to_tuple(image["size"]) if image.get("size") else None
     statistics = content.get("statistics")
     if statistics:
-        statistics = Statistics(**{**statistics, "mean": tuple(statistics["mean"]), "std": tuple(statistics["std"])})
-    return Variant(
+        channels = {field: to_tuple(statistics[field]) for field in ("mean", "std")}
+        statistics = make(Statistics, **{**statistics, **channels})
+    return make(
+        Variant,
         name=name,
-        image=ImageSpec(**image),
+        image=make(ImageSpec, **image),
         features={
-            feature: FeatureSpec(spec["dtype"], tuple(spec["shape"]), spec.get("optional", False))
+            feature: make(
+                FeatureSpec,
+                dtype=spec["dtype"],
+                shape=to_tuple(spec["shape"]),
+                optional=spec.get("optional", False),
+            )
             for feature, spec in content["features"].items()
         },
         splits={
-            split: Split(
+            split: make(
+                Split,
                 name=split,
                 num_examples=entry["num_examples"],
                 num_bytes=entry["num_bytes"],
                 class_counts=entry["class_counts"],
-                shards=tuple(Shard(**shard) for shard in entry["shards"]),
+                shards=tuple(make(Shard, **shard) for shard in entry["shards"]),
             )
             for split, entry in content["splits"].items()
         },

@@ -6,15 +6,18 @@ where it is printed, a key that stands twice in a value that is lost, and YAML's
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import one_line
 
 if TYPE_CHECKING:
     import yaml
+
+_Made = TypeVar("_Made")
 
 # Deeper than any file that a person or a service writes, and far from where Python's own stack ends.
 MAX_DEPTH = 100
@@ -122,6 +125,68 @@ def is_text(value: object) -> bool:
 def is_count(value: object) -> bool:
     """Tells whether a value is a whole number from 0 that fits into 63 bits."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def make(kind: type[_Made], **values: Any) -> _Made:
+    """Makes a dataclass of what a file says, where each value is of the kind that its field has.
+
+    Raises:
+        TypeError: a field is missing or unknown, or has another kind of value.
+    """
+    for each in dataclasses.fields(kind):  # type: ignore[arg-type]
+        is_right, expected = _KINDS.get(str(each.type), (None, ""))
+        if is_right is not None and each.name in values and not is_right(values[each.name]):
+            raise TypeError(f"{each.name} is {str(values[each.name])[:80]!r}, expected {expected}")
+    return kind(**values)
+
+
+def to_tuple(value: Any) -> tuple[Any, ...]:
+    """Returns a list as a tuple.
+
+    Raises:
+        TypeError: it is no list.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:80]!r} is no list")
+    return tuple(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# By a field's type, as it is written: what its value must be, and that in words.
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (lambda value: isinstance(value, str), "a text"),
+    "str | None": (lambda value: value is None or isinstance(value, str), "a text, or null"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "int": (is_count, "a whole number from 0"),
+    "float": (_is_number, "a number"),
+    "float | None": (lambda value: value is None or _is_number(value), "a number, or null"),
+    "tuple[str, ...]": (lambda value: all(map(is_text, value)), "a list of texts"),
+    "tuple[int, ...]": (lambda value: all(isinstance(each, int) for each in value), "a list of whole numbers"),
+    "tuple[int, int] | None": (
+        lambda value: value is None or (len(value) == 2 and all(is_count(each) and each for each in value)),
+        "two whole numbers from 1, or null",
+    ),
+    "tuple[int | None, ...]": (
+        lambda value: all(each is None or is_count(each) for each in value),
+        "a list of whole numbers from 0, or null for any",
+    ),
+    "tuple[float, float, float]": (lambda value: len(value) == 3 and all(map(_is_number, value)), "three numbers"),
+    "Mapping[str, int]": (
+        lambda value: isinstance(value, dict) and all(map(is_count, value.values())),
+        "names with whole numbers from 0",
+    ),
+    "Mapping[int, float]": (
+        lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+        "numbers with numbers",
+    ),
+    "Mapping[str, str]": (lambda value: isinstance(value, dict), "names with texts"),
+    "Mapping[str, Any]": (lambda value: isinstance(value, dict), "names with values"),
+    "Mapping[str, Value]": (lambda value: isinstance(value, dict), "names with values"),
+    "Mapping[str, Any] | None": (lambda value: value is None or isinstance(value, dict), "names with values, or null"),
+}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from etl import storage
 from etl.config import EtlConfig
 from etl.finalise import software, unfinished_runs
-from etl.lines import decode_result
+from etl.lines import decode_rejections, decode_result
 from etl.mobilenet import IMAGENET
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
@@ -50,7 +50,7 @@ def find(config: EtlConfig, digest: str) -> str | None:
     """Returns the folder of an unfinished run of the same job, if there is one."""
     for folder in unfinished_runs(config.output):
         path = f"{folder}/{JOB_NAME}"
-        if storage.exists(path) and storage.read_text(path) == digest:
+        if storage.exists(path) and storage.read_bytes(path) == digest.encode():
             return folder
     return None
 
@@ -71,7 +71,11 @@ def keep_done(units: list[Unit], building_dir: str) -> list[Unit]:
     contents = ordered_map(storage.read_bytes, paths, NUM_READERS)
     done: dict[tuple[str, int], str] = {}
     for path, content in zip(paths, contents, strict=True):
-        result = decode_result(content)
+        try:
+            result = decode_result(content)
+        except ValueError:
+            # Damaged: the unit is done once more, as one of which nothing is there.
+            continue
         if _is_whole(result, found):
             done[result.unit.shard, result.unit.part] = path
     return [dataclasses.replace(unit, done_path=done.get((unit.shard, unit.part), "")) for unit in units]
@@ -84,7 +88,16 @@ def _is_whole(result: UnitResult, found: Mapping[str, StoredFile]) -> bool:
     if storage.lists_digests(result.shard_path):
         # Objects appear whole or not at all, so nothing is downloaded to be sure.
         return found[result.shard_path].num_bytes == result.num_bytes
-    return all(map(_has_digest, files, files.values()))
+    return all(map(_has_digest, files, files.values())) and _lists_rejected(result)
+
+
+def _lists_rejected(result: UnitResult) -> bool:
+    """Tells whether the rejections of a unit are all there."""
+    try:
+        num_read = sum(len(list(decode_rejections(storage.read_bytes(path)))) for path in result.rejected_paths)
+    except (FileNotFoundError, ValueError):
+        return False
+    return num_read == sum(result.rejected.values())
 
 
 def _has_digest(path: str, digest: str) -> bool:

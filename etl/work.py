@@ -81,7 +81,7 @@ def write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
 
 
 def _write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
-    images = decode_images(storage.read_bytes(unit.plan_path))
+    images = decode_images(storage.read_bytes(unit.plan_path), unit.plan_path)
     weights_digest = ""
     if unit.variant == "embedding":
         from etl import embedding

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl import limits
-from etl.errors import ConfigError, DatasetError, LimitError
+from etl.errors import ConfigError, DatasetError, LimitError, one_line
+from etl.parsing import is_count, parse_json
 from trainer import files
 from trainer.files import is_remote, read_bytes, write_bytes, writing
 
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 LATEST_NAME = "latest.json"
 _STATE_PREFIX = "state-"
+# Of the facts that a run goes on from.
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("best", "history", "flags"), dict),
+    **dict.fromkeys(("threads", "missing"), list),
+    **dict.fromkeys(("step", "num_epochs"), int),
+    "fingerprint": str,
+    "is_validation_due": bool,
+}
+# What a damaged file raises where it is read.
+_SYMPTOMS = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class State:
 
 def is_done(facts: Mapping[str, Any], num_epochs: int) -> bool:
     """Tells whether a finished run's state leaves nothing to do: it is complete, and no more epochs are wanted."""
-    is_long_enough = num_epochs <= len(facts["history"]["epoch"]) or facts["best"]["should_stop"]
+    is_long_enough = num_epochs <= len(facts["history"].get("epoch", ())) or facts["best"]["should_stop"]
     return bool(is_long_enough and not facts["missing"])
 
 
@@ -76,8 +87,10 @@ def read_file(path: str) -> State | None:
         return None
     try:
         return _decode(read_bytes(path) if is_remote(path) else Path(path).read_bytes())
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: can't be read; delete it, and the run counts as finished") from error
+    except _SYMPTOMS as error:
+        raise DatasetError(
+            f"{path}: can't be read: {one_line(error)[:200]}; delete it, and the run counts as finished"
+        ) from error
 
 
 def exists(folder: str) -> bool:
@@ -130,16 +143,16 @@ def load(folder: str) -> State | None:
         return None
     mend = "delete it to start anew"
     try:
-        content = json.loads(read_bytes(latest))
+        content = parse_json(read_bytes(latest), allow_nan=True)
         data = read_bytes(posixpath.join(folder, content["file"]))
         if hashlib.sha256(data).hexdigest() != content["sha256"]:
             raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
         return _decode(data)
-    except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
+    except (*_SYMPTOMS, tf.errors.OpError) as error:
         refused = limits.describe(error)
         if refused is not None:
             raise LimitError(refused) from error
-        raise DatasetError(f"{folder}: the backup can't be read; {mend}") from error
+        raise DatasetError(f"{folder}: the backup can't be read: {one_line(error)[:200]}; {mend}") from error
 
 
 def _encode(state: State) -> bytes:
@@ -151,12 +164,31 @@ def _encode(state: State) -> bytes:
 
 
 def _decode(data: bytes) -> State:
+    """Reads a state, and checks that all is there that a run goes on from.
+
+    Raises:
+        Any of `_SYMPTOMS`: it isn't.
+    """
     with np.load(io.BytesIO(data)) as arrays:
         lists = {
             name: [arrays[f"{name}-{index}"] for index in range(sum(key.startswith(f"{name}-") for key in arrays))]
             for name in _LISTS
         }
-        return State(**lists, totals=arrays["totals"], facts=json.loads(arrays["facts"].tobytes()))
+        facts = parse_json(arrays["facts"].tobytes(), allow_nan=True)
+        _check_facts(facts)
+        return State(**lists, totals=arrays["totals"], facts=facts)
+
+
+def _check_facts(facts: Any) -> None:
+    for name, kind in _KINDS.items():
+        if not isinstance(facts[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
+    if not all(map(is_count, (facts["step"], facts["num_epochs"], *facts["threads"]))):
+        raise ValueError("its step, epochs or threads are no numbers")
+    if not facts["best"].keys() >= {"epoch", "should_stop", "best"}:
+        raise KeyError("best")
+    if not all(isinstance(values, list) for values in facts["history"].values()):
+        raise TypeError("its history is no lists of numbers")
 
 
 def remove(folder: str) -> None:
@@ -206,9 +238,11 @@ def read_facts(folder: str) -> Mapping[str, Any]:
     """Returns the facts of the latest backup, local or on an object store; nothing where they can't be read."""
     path = posixpath.join(folder, LATEST_NAME)
     try:
-        facts: Mapping[str, Any] = json.loads(read_bytes(path) if is_remote(path) else Path(path).read_bytes())["facts"]
+        content = parse_json(read_bytes(path) if is_remote(path) else Path(path).read_bytes(), allow_nan=True)
+        facts: Mapping[str, Any] = content["facts"]
+        _check_facts(facts)
         return facts
-    except (OSError, ValueError, KeyError, TypeError):
+    except _SYMPTOMS:
         return {}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from etl import paths
+from etl.errors import one_line
 from trainer.files import is_remote, read_bytes
 
 _WILDCARD = re.compile(r"[*?[]")
@@ -54,6 +55,9 @@ def read_file(path: str) -> bytes:
         raise OSError(os.strerror(errno.ENOENT)) from error
     except tf.errors.OpError as error:
         raise OSError(error.message) from error
+    # A name that can't be written as UTF-8.
+    except ValueError as error:
+        raise OSError(one_line(error)) from error
 
 
 def _list_local(path: str) -> Iterator[str]:

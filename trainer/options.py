@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from etl import paths
-from etl.cli import Parser, number, parse_size, unknown_option
+from etl.cli import Parser, is_digits, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
+from etl.parsing import parse_yaml
 from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
-from trainer.files import is_remote, read_text
+from trainer.files import is_remote, read_bytes
 from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
 from trainer.strategy import CHOICES as DISTRIBUTIONS
@@ -225,7 +226,7 @@ def _add_hyperparameters(shape: argparse._ArgumentGroup) -> None:
 def _parse_steps(text: str) -> tuple[int, int]:
     """Parses the first and the last of some steps."""
     first, separator, last = text.partition(",")
-    if not (separator and first.isdecimal() and last.isdecimal()):
+    if not (separator and is_digits(first) and is_digits(last)):
         raise ConfigError("--profile_steps", text, "first,last: two steps, counted from 1, as in 10,20")
     return int(first), int(last)
 
@@ -323,14 +324,12 @@ def _read_yaml(path: str) -> Mapping[str, Any]:
     Raises:
         ConfigError: there is none, it can't be read, or it holds something else.
     """
-    import yaml
-
     paths.check("--config", path)
     try:
-        content = yaml.safe_load(read_text(path) if is_remote(path) else Path(path).read_text(encoding="utf-8"))
+        content = parse_yaml(read_bytes(path) if is_remote(path) else Path(path).read_bytes())
     except OSError as error:
         raise ConfigError("--config", path, "a YAML file that can be read", error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError("--config", path, "a YAML file", one_line(error)) from error
     if content is None:
         return {}

@@ -30,7 +30,8 @@ def report(metric: str, value: float, step: int) -> None:
         return
     path = Path(told.metric_file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    # As bytes: what somebody else left there is kept as it is.
+    lines = [line for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
     line = {
         "timestamp": time.time(),
         "trial": told.trial,
@@ -39,7 +40,7 @@ def report(metric: str, value: float, step: int) -> None:
         "global_step": str(int(step)),
         "checkpoint_path": "",
     }
-    kept = [*lines, json.dumps(line)][-_MAX_LINES:]
+    kept = [*lines, json.dumps(line).encode()][-_MAX_LINES:]
     unfinished = path.with_name(f"{path.name}.new")
-    unfinished.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    unfinished.write_bytes(b"\n".join(kept) + b"\n")
     os.replace(unfinished, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from etl import storage
 from etl.card.record import Value, decode_features
 from etl.errors import DatasetError, RecordError
 from etl.manifest import Manifest, Variant
+from etl.parsing import make, parse_json
 from etl.records import Rejection
 from etl.tfrecord import read_records
 
@@ -138,7 +138,7 @@ def read_rejected_examples(data_dir: str, manifest: Manifest) -> dict[str, list[
     with storage.open_stream(path) as file:
         for number, line in enumerate(file, start=1):
             try:
-                rejection = Rejection(**json.loads(line))
+                rejection = make(Rejection, **parse_json(line))
             except (ValueError, TypeError) as error:
                 raise DatasetError(f"{path}: line {number} is no rejected input: {error}") from error
             if len(found.setdefault(rejection.reason, [])) < EXAMPLES_PER_REASON:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from etl import storage
+from etl.cli import is_digits
 from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError, RecordError, reading
 from etl.records import ExtraValue, FeatureSpec, SourceImage
@@ -262,7 +263,7 @@ def _read_list(path: str) -> dict[str, _Pet]:
     """Reads lines of image name, class id, species (1 cat, 2 dog) and breed id within the species."""
     try:
         with reading("--input", path, _EXPECTED):
-            lines = storage.read_text(path).splitlines()
+            lines = storage.read_text(path).removeprefix("\ufeff").split("\n")
     except UnicodeDecodeError:
         raise ConfigError("--input", path, "UTF-8 text", "its bytes are none") from None
     pets: dict[str, _Pet] = {}
@@ -270,7 +271,7 @@ def _read_list(path: str) -> dict[str, _Pet]:
         cells = line.split()
         if not cells or line.startswith("#"):
             continue
-        numbers = [int(cell) for cell in cells[1:] if cell.isdecimal()]
+        numbers = [int(cell) for cell in cells[1:] if is_digits(cell)]
         if len(cells) != _LIST_COLUMNS or len(numbers) != _LIST_COLUMNS - 1 or not 1 <= numbers[1] <= len(SPECIES):
             expected = "image name, class id, species (1 or 2) and breed id"
             raise ConfigError("--input", path, expected, f"line {number} is {line!r}")

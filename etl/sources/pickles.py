@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ import numpy as np
 
 # How a damaged pickle shows: its operations meet operands of a wrong kind, or none at all.
 _SYMPTOMS = (
-    *(pickle.UnpicklingError, EOFError, MemoryError),
+    *(pickle.UnpicklingError, EOFError, MemoryError, RecursionError),
     *(ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError),
 )
 
@@ -80,9 +81,22 @@ def load(data: bytes) -> Any:
         PickleError: it is broken or holds anything else.
     """
     try:
+        _check_places(data)
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except _SYMPTOMS as error:
         raise PickleError(f"a damaged pickle: {type(error).__name__}: {error}") from error
+
+
+def _check_places(data: bytes) -> None:
+    """Checks that no value is stored at a place that is larger than the file: Python makes room for all before it.
+
+    Raises:
+        PickleError: one is.
+        ValueError: an operation that there isn't.
+    """
+    for operation, argument, _ in pickletools.genops(data):
+        if operation.name.endswith("PUT") and isinstance(argument, int) and not 0 <= argument <= len(data):
+            raise PickleError(f"it stores a value at place {argument:,}, and has {len(data):,} bytes")
 
 
 def _reconstruct(kind: object, *shape_and_code: object) -> Array:

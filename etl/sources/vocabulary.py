@@ -63,7 +63,7 @@ def _from_labels(path: str) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise ConfigError("--labels", path, expected, "its bytes are no UTF-8") from None
     # Editors on Windows put a byte order mark in front.
-    names = [normal(line.strip()) for line in text.removeprefix("\ufeff").splitlines()]
+    names = [normal(line.strip()) for line in text.removeprefix("\ufeff").split("\n")]
     names = [name for name in names if name]
     if not names:
         raise ConfigError("--labels", path, expected, "the file is empty")

@@ -30,6 +30,7 @@ from etl.manifest import ImageSpec, Shard, Split, Variant
 from etl.records import PlannedImage, Unit, UnitResult
 from etl.schema import encode_example
 from etl.tfrecord import RecordWriter, make_piece
+from tests.damage import damaged_bytes, fuzzed
 from tests.photos import make_folder
 
 Change = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -288,6 +289,40 @@ def test_an_index_of_other_columns_is_named(data: Path) -> None:
     pq.write_table(pq.read_table(path).drop_columns("offset"), path)
     (problem,) = check_index(str(data), manifests.load(data).variants["pixel"])
     assert "its columns are key, split, label, label_int, height" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("offset", lambda values: pa.array(map(str, values)), "its column offset is string, not int64"),
+        (
+            "key",
+            lambda values: pa.array([*values[:-1], None]),
+            "can't be read: its column key has rows without a value",
+        ),
+        ("length", lambda values: pa.array([float("nan")] * len(values)), "its column length is double, not int64"),
+        ("label", lambda values: pa.array([[value] for value in values]), "its column label is list<.*>, not string"),
+    ],
+)
+def test_an_index_of_other_values_is_named(data: Path, name: str, column: Any, message: str) -> None:
+    path = data / "pixel" / "index.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(name)
+    pq.write_table(table.set_column(place, name, column(table[name].to_pylist())), path)
+    (problem,) = check_index(str(data), manifests.load(data).variants["pixel"])
+    assert re.search(f"^pixel/index.parquet: {message}", problem), problem
+
+
+@fuzzed
+@given(st.data())
+def test_whatever_an_index_holds_a_problem_is_one_line(data: Path, drawn: st.DataObject) -> None:
+    path, kept = data / "pixel" / "index.parquet", data / "whole.parquet"
+    if not kept.exists():
+        kept.write_bytes(path.read_bytes())
+    path.write_bytes(drawn.draw(damaged_bytes(kept.read_bytes())))
+    for problem in check_index(str(data), manifests.load(data).variants["pixel"]):
+        assert problem.startswith("pixel/index.parquet: ")
+        assert len(problem.splitlines()) == 1
 
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:

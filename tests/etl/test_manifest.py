@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
 from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
 from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
 from etl.records import FeatureSpec
+from tests.damage import damaged_json, fuzzed
 
 
 def example() -> Manifest:
@@ -101,3 +103,40 @@ def test_variants_and_splits_are_found_by_name() -> None:
         made.split(made.variant("pixel"), "dev")
     with pytest.raises(ConfigError, match="split: got 'test'.*this one is empty"):
         made.split(made.variant("pixel"), "test")
+
+
+@fuzzed
+@given(damaged_json({**json.loads(manifests.to_json(example())), "fingerprint": example().fingerprint}))
+def test_whatever_it_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(data)
+    try:
+        read = manifests.load(tmp_path)
+    except DatasetError as error:
+        said = str(error)
+    else:
+        # What was read can be written, and is what it is taken for.
+        assert manifests.from_json(manifests.to_json(read), "again") == read
+        shards = [shard for each in read.variants.values() for split in each.splits.values() for shard in split.shards]
+        assert all(isinstance(shard.num_examples, int) and shard.num_examples >= 0 for shard in shards)
+        return
+    assert said.startswith(f"{tmp_path}/manifest.json: ")
+    assert len(said.splitlines()) == 1
+    assert len(said) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"num_bytes": 100', '"num_bytes": "100"', "num_bytes is '100', expected a whole number from 0"),
+        ('"num_bytes": 100', '"num_bytes": 1e999', "num_bytes is 'inf', expected a whole number from 0"),
+        ('"class_names": [', '"class_names": [7, ', "class_names is .*, expected a list of texts"),
+        ('"class_names": [', '"class_names": ["\\ud800", ', "class_names is .*, expected a list of texts"),
+        ('"dataset": "flowers"', '"dataset": 7', "dataset is no text"),
+        ('"dataset": "flowers"', '"dataset": "a", "dataset": "b"', "the key 'dataset' is there twice"),
+    ],
+)
+def test_what_has_another_kind_is_named(old: str, new: str, message: str) -> None:
+    text = manifests.to_json(example())
+    assert old in text
+    with pytest.raises(DatasetError, match=message):
+        manifests.from_json(text.replace(old, new), "x")

@@ -66,7 +66,8 @@ def test_resume_keeps_whole_shards_remakes_damaged_ones_and_ends_the_same(
     done = sorted(tmp_path.glob(".building-*/pixel/*.result.json"), key=os.path.getmtime)
     shards = [path.with_name(path.name.replace(".result.json", ".tfrecord")) for path in done]
     shards[0].write_bytes(shards[0].read_bytes()[:-1] + b"?")
-    kept = {path: path.stat().st_ino for path in shards[1:]}
+    done[1].write_bytes(b"[" * 100_000)
+    kept = {path: path.stat().st_ino for path in shards[2:]}
     assert run_main(run.main, [*OPTIONS, "--output", str(tmp_path), "--resume"]) == 0
     printed = capsys.readouterr().err
     assert f"left {len(kept)} of {len(undisturbed)} units: kept" in printed

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
 
 from etl.errors import ConfigError, DatasetError
+from tests.damage import damaged_bytes, damaged_json, fuzzed
 from trainer import backup
 from trainer.backup import State
 
@@ -21,7 +28,17 @@ def make(seed: int) -> State:
         optimizer=arrays[:2],
         totals=random.normal(size=4),
         best_weights=arrays if seed else [],
-        facts={"step": seed, "history": {"loss": [0.1 + 0.2, 1e-300]}},
+        facts={
+            "step": seed,
+            "best": {"epoch": 0, "should_stop": False, "best": None},
+            "history": {"loss": [0.1 + 0.2, 1e-300, float("inf")]},
+            "threads": [2, 2],
+            "flags": {"seed": 1},
+            "fingerprint": "ab",
+            "num_epochs": 3,
+            "is_validation_due": False,
+            "missing": [],
+        },
     )
 
 
@@ -93,3 +110,68 @@ def test_another_models_weights_are_refused() -> None:
         np.testing.assert_array_equal(one, other)
     with pytest.raises(DatasetError, match="the backup's weights are those of another model"):
         backup.assign(layer.variables, arrays[:1], "weights")
+
+
+def write(folder: Path, latest: bytes, arrays: bytes) -> None:
+    (folder / "latest.json").write_bytes(latest)
+    (folder / "arrays.npz").write_bytes(arrays)
+
+
+FACTS = dict(make(1).facts)
+
+
+def arrays(facts: bytes = json.dumps(FACTS).encode(), **more: Any) -> bytes:
+    stream = io.BytesIO()
+    own = {"totals": np.zeros(2), "variables-0": np.zeros(3), "facts": np.frombuffer(facts, np.uint8)}
+    np.savez(stream, **{**own, **more})
+    return stream.getvalue()
+
+
+def latest(data: bytes) -> dict[str, Any]:
+    return {"file": "arrays.npz", "sha256": hashlib.sha256(data).hexdigest(), "facts": FACTS}
+
+
+@fuzzed
+@given(damaged_json(latest(arrays())))
+def test_whatever_names_a_backup_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    write(tmp_path, damaged, arrays())
+    read(tmp_path)
+
+
+@fuzzed
+@given(damaged_json(FACTS))
+def test_whatever_its_facts_are_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    whole = arrays(damaged)
+    write(tmp_path, json.dumps(latest(whole)).encode(), whole)
+    read(tmp_path)
+
+
+@fuzzed
+@given(damaged_bytes(arrays()))
+def test_arrays_that_are_none_are_refused_even_with_their_digest(tmp_path: Path, damaged: bytes) -> None:
+    write(tmp_path, json.dumps(latest(damaged)).encode(), damaged)
+    read(tmp_path)
+    (tmp_path / "state.npz").write_bytes(damaged)
+    with contextlib.suppress(DatasetError):
+        backup.read_file(str(tmp_path / "state.npz"))
+
+
+def test_objects_in_the_arrays_are_not_made(tmp_path: Path) -> None:
+    damaged = arrays(totals=np.array([{}], object))
+    write(tmp_path, json.dumps(latest(damaged)).encode(), damaged)
+    with pytest.raises(DatasetError, match="the backup can't be read: .*allow_pickle.*; delete it to start anew"):
+        backup.load(str(tmp_path))
+
+
+def read(folder: Path) -> None:
+    try:
+        saved = backup.load(str(folder))
+    except DatasetError as error:
+        said = str(error)
+    else:
+        assert saved is not None
+        assert isinstance(saved.facts["step"], int)
+        assert isinstance(saved.facts["flags"], dict)
+        return
+    assert said.endswith("; delete it to start anew")
+    assert len(said.splitlines()) == 1

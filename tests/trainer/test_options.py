@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
 
-from etl.errors import ConfigError
+from etl.errors import ConfigError, one_line
+from tests.damage import damaged_json, fuzzed
 from trainer.config import TrainConfig
 from trainer.options import parse, parser
 
@@ -178,3 +180,48 @@ def test_help_tells_every_flag_and_default() -> None:
     assert "epochs (default: 10, colorizer 100, colorizer_unet 100)" in " ".join(text.split())
     for option in ("--num_hidden", "--dropout", "--l1", "--l2", "--patience", "--config"):
         assert option in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[" * 100_000, "nested deeper than 100 levels"),
+        (b"num_epochs: 5\nnum_epochs: 50", "line 2: the key 'num_epochs' is there twice"),
+        (b"seed: 0x" + b"f" * 5_000, "a whole number is too large"),
+        (b"seed: 2024-13-45", "month must be in 1..12"),
+        (b"a: &a [*a]", "nested deeper"),
+        ("seed: 1".encode("utf-16"), "not UTF-8: .*UTF-16"),
+        (b"seed: \x00", "unacceptable character"),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_a_file_that_is_no_yaml_ends_in_one_line(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "train.yaml").write_bytes(text)
+    with pytest.raises(ConfigError, match=f"--config: .*expected a YAML file; .*{message}"):
+        parse([*BASE, "--config", str(tmp_path / "train.yaml")])
+
+
+FLAGS = {"num_epochs": 3, "lrate": 0.1, "model": "linear", "image_size": "8x9", "profile_steps": "1,2", "resume": True}
+
+
+@fuzzed
+@given(damaged_json({**FLAGS, "dropout": 0.5, "resolved": {"a": [1]}}))
+def test_whatever_the_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "train.yaml").write_bytes(damaged)
+    said = "read"
+    try:
+        parse([*BASE, "--config", str(tmp_path / "train.yaml")])
+    except ConfigError as error:
+        said = one_line(error)
+    assert len(said) < 2_000
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "9" * 30, "²", "1_0"])
+def test_digits_that_are_no_number_of_use_are_refused(digits: str) -> None:
+    for flag, value in (
+        ("--image_size", digits),
+        ("--profile_steps", f"1,{digits}"),
+        ("--profile_steps", f"{digits},1"),
+    ):
+        with pytest.raises(ConfigError, match=f"{flag}: got"):
+            parse([*BASE, flag, value])

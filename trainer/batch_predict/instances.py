@@ -13,10 +13,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from etl import storage
 from etl.errors import ConfigError, one_line
+from etl.parsing import parse_json
 from trainer.batch_predict.lines import MAX_LINE_BYTES
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
@@ -70,19 +71,12 @@ def _parse_json(line: bytes | None) -> dict[str, Any]:
     if not line.strip():
         raise _RefusalError("not_json", "the line is empty")
     try:
-        content = json.loads(line, parse_constant=_refuse_constant)
-        # What Python reads and no JSON can say, such as 1e999, may not come back.
-        json.dumps(content, allow_nan=False)
-    # UnicodeDecodeError is a ValueError too; RecursionError comes of ten thousand brackets.
-    except (ValueError, RecursionError) as error:
+        content = parse_json(line)
+    except ValueError as error:
         raise _RefusalError("not_json", f"no JSON: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise _RefusalError("not_json", "not a JSON object")
     return content
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _read_image(content: Mapping[str, Any]) -> bytes:

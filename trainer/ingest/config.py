@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from etl.cli import is_digits
 from etl.errors import ConfigError
 
 # Those of `etl.images.graph`, which can't be imported without TensorFlow.
@@ -210,7 +211,7 @@ class IngestConfig:
                 raise ConfigError("service_address", self.service_address, "None, since distribute is 'none'")
             return
         host, separator, port = (self.service_address or "").rpartition(":")
-        if not (host and separator and port.isdecimal()):
+        if not (host and separator and is_digits(port)):
             mend = "python -m trainer.ingest.service prints it"
             raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", mend)
         if self.cache != "none":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
-import json
 import os
 import posixpath
 import re
@@ -28,10 +27,11 @@ from typing import Any
 
 from etl import manifest as manifests
 from etl import paths, schema
-from etl.errors import ConfigError, DatasetError
+from etl.errors import ConfigError, DatasetError, one_line
 from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.parsing import is_text, parse_json, split_lines
 from etl.records import FeatureSpec
-from trainer.files import is_remote, read_text, telling
+from trainer.files import is_remote, read_bytes, telling
 from trainer.listing import list_files
 
 VARIANT = "reference"
@@ -116,32 +116,33 @@ def _parse(data_dir: str) -> Sequence[tuple[str | None, str]]:
     return [(split, paths.check("--data_dir", files)) for split, files in zip(pieces[1::2], pieces[2::2], strict=True)]
 
 
-def _lines(pattern: str) -> Iterator[tuple[str, int, str]]:
+def _lines(pattern: str) -> Iterator[tuple[str, int, bytes]]:
     """Yields each file's lines, with its name and their numbers."""
     for path in list_files([pattern]):
         try:
-            text = read_text(path)
+            data = read_bytes(path)
         except (FileNotFoundError, IsADirectoryError) as error:
             raise ConfigError("--data_dir", path, "a file of JSON lines, or a pattern of such files") from error
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield path, number, line
+        for number, line in split_lines(data):
+            yield path, number, line
 
 
-def _parse_line(line: str, where: str, folder: str, split: str | None) -> _Item | None:
+def _parse_line(line: bytes, where: str, folder: str, split: str | None) -> _Item | None:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         uri = content["imageGcsUri"]
         labels = [each["displayName"] for each in _annotations(content)]
         use = content.get("dataItemResourceLabels", {}).get(_USE_LABEL, "training")
-        if not all(isinstance(value, str) and value for value in (uri, *labels)):
-            raise TypeError("no text")
+        if not all(is_text(value) for value in (uri, *labels)) or "\0" in uri:
+            raise TypeError("an address or a label is no text")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError("--data_dir", where, _EXPECTED) from error
+        why = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
+        raise ConfigError("--data_dir", where, _EXPECTED, why) from error
     if len(labels) > 1:
         raise ConfigError("--data_dir", where, "one label an image", f"this one has {len(labels)}: {', '.join(labels)}")
-    if use not in _USES:
-        raise ConfigError("--data_dir", where, f"{_USE_LABEL} to be one of {', '.join(_USES)}", f"it is {use}")
+    if not isinstance(use, str) or use not in _USES:
+        expected = f"{_USE_LABEL} to be one of {', '.join(_USES)}"
+        raise ConfigError("--data_dir", where, expected, f"it is {str(use)[:80]}")
     if problem := paths.problem(uri):
         raise ConfigError("--data_dir", where, f"an image at {paths.EXPECTED}", f"{uri}: {problem}")
     if not labels:

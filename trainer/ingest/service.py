@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from etl.cli import Parser, load_tensorflow, number, show_line
+from etl.cli import Parser, is_digits, load_tensorflow, number, show_line
 from etl.errors import EXIT_OK, ConfigError, one_line, run_main
 from etl.words import quantity
 from trainer.ingest import heap
@@ -116,7 +116,7 @@ def check_reachable(field: str, address: str) -> None:
         ConfigError: it is no such address, or nobody answers there.
     """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
+    if not host or not is_digits(port) or int(port) > _MAX_PORT:
         raise ConfigError(field, address, "the dispatcher's host:port")
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()

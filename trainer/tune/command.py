@@ -253,13 +253,14 @@ def _train_best(
 
     best_dir = output_dir / folder.BEST_NAME
     mark = best_dir / folder.BEST_TRIAL_NAME
-    is_same = mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == {"trial": best.trial}
+    content = (json.dumps({"trial": best.trial}) + "\n").encode()
+    is_same = mark.exists() and mark.read_bytes() == content
     all_arguments = trial_arguments(study, arguments, best.parameters, best_dir)
     if not is_same:
         all_arguments.append("--overwrite")
         folder.remove(best_dir / output.BACKUP_NAME)
         best_dir.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"trial": best.trial}) + "\n", encoding="utf-8")
+        mark.write_bytes(content)
     show_line(f"trial {best.trial} once more, into {best_dir}")
     process = Process(all_arguments, share_cores(num_threads)[0], None, best_dir, lock)
     try:

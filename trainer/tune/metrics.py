@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+
+from etl.errors import DatasetError, one_line
+from etl.parsing import parse_json, split_lines
 
 
 def read(path: Path, metric: str) -> dict[int, float]:
@@ -20,18 +22,24 @@ def read(path: Path, metric: str) -> dict[int, float]:
 
     Returns:
         Epoch, from 1, to value, in the order of epochs.
+
+    Raises:
+        DatasetError: it was damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        data = path.read_bytes()
     except FileNotFoundError:
         return {}
     found: dict[int, float] = {}
-    for line in lines:
-        content = json.loads(line)
-        if metric in content:
-            value = float(content[metric])
-            if math.isfinite(value):
-                found[int(content["global_step"])] = value
+    for number, line in split_lines(data):
+        try:
+            content = parse_json(line)
+            if metric in content:
+                value = float(content[metric])
+                if math.isfinite(value):
+                    found[int(content["global_step"])] = value
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise DatasetError(f"{path}: line {number} is no metric of a trial: {one_line(error)[:200]}") from error
     return dict(sorted(found.items()))
 
 

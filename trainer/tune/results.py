@@ -12,6 +12,7 @@ from typing import Any
 
 from etl.errors import ConfigError, DatasetError
 from etl.limits import naming
+from etl.parsing import make, parse_json
 from trainer.tune.parameters import Value
 
 FILE_NAME = "trials.json"
@@ -96,12 +97,17 @@ def load(folder: Path, study: Mapping[str, Any]) -> dict[int, Result]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        saved, trials = content["study"], content["trials"]
+        content = parse_json(path.read_bytes(), allow_nan=True)
+        saved, trials = dict(content["study"]), content["trials"]
         results = [
-            Result(**{**trial, "measurements": {int(epoch): value for epoch, value in trial["measurements"].items()}})
+            make(
+                Result,
+                **{**trial, "measurements": {int(epoch): value for epoch, value in trial["measurements"].items()}},
+            )
             for trial in trials
         ]
+        if any(result.state not in (COMPLETED, STOPPED, FAILED) for result in results):
+            raise ValueError("a trial ended in no way that there is")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: damaged ({error!r}); --overwrite begins the study anew") from error
     # By way of JSON, in which a tuple is a list.

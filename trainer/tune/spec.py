@@ -10,6 +10,7 @@ from typing import Any
 
 import trainer
 from etl.errors import ConfigError, one_line
+from etl.parsing import parse_yaml
 from trainer.tune import parameters
 from trainer.tune.fields import Fields
 from trainer.tune.parameters import Parameter
@@ -117,13 +118,11 @@ def load(path: Path) -> Spec:
     Raises:
         ConfigError: it can't be read, or whatever is wrong with it.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_bytes())
     except OSError as error:
         raise ConfigError("--config", str(path), "a file that can be read", error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError("--config", str(path), "a YAML file", one_line(error)) from error
     return read(content)
 

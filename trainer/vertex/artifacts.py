@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError
+from etl.parsing import parse_json
 from trainer.output import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE, find_model
 from trainer.vertex import buckets, naming
 from trainer.vertex.buckets import Buckets
@@ -151,7 +151,7 @@ def _parse(text: str | None, path: str) -> Mapping[str, Any] | None:
     if text is None:
         return None
     try:
-        content = json.loads(text)
+        content = parse_json(text, allow_nan=True)
     except ValueError as error:
         raise ConfigError(path, text[:50], "JSON", str(error)) from error
     if not isinstance(content, dict):

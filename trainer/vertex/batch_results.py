@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.cli import console, note
 from etl.errors import EXIT_FAILED, EXIT_OK
+from etl.parsing import parse_json
 from trainer.predict import Prediction
 
 if TYPE_CHECKING:
@@ -51,9 +52,14 @@ def read_results(lines: Iterable[str]) -> Iterator[Prediction]:
     for line in lines:
         if not line.strip():
             continue
-        content = json.loads(line)
-        file = str(content.get(KEY) or content.get("instance", {}).get(KEY, ""))
-        answer = content.get("prediction")
+        try:
+            content = dict(parse_json(line, allow_nan=True))
+            given = content.get("instance")
+            file = str(content.get(KEY) or (given.get(KEY, "") if isinstance(given, dict) else ""))
+        except (ValueError, TypeError) as error:
+            yield Prediction(line.strip()[:80], error=f"a result that is no JSON object: {error}")
+            continue
+        answer: Any = content.get("prediction")
         try:
             name, index = str(answer["class_str"]), int(answer["class_int"])
             yield Prediction(file, class_str=name, class_int=index, probability=float(answer["probability"]))

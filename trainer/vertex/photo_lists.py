@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from etl import manifest as manifests
-from etl.errors import ConfigError, DatasetError
+from etl.errors import ConfigError, DatasetError, one_line
 from etl.limits import naming
 from etl.manifest import Manifest
 from trainer.vertex.buckets import Buckets, is_bucket
@@ -36,14 +38,14 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
         CloudError: it can't be read.
     """
     manifest = _load(data_dir, store)
-    index = _find_index(manifests.join(data_dir, next(iter(manifest.variants)), _INDEX), path, store)
+    index = _find_index(manifests.join(data_dir, next(iter(manifest.variants), ""), _INDEX), path, store)
     try:
-        import pyarrow.parquet as parquet
+        import pyarrow  # noqa: F401
     except ImportError as error:
         raise ConfigError("--from_data_dir", data_dir, "pyarrow", "python -m pip install pyarrow") from error
     count = 0
     with naming(str(path)), open(path, "w", encoding="utf-8") as lines:
-        for batch in parquet.ParquetFile(index).iter_batches(columns=["key", "split", "label"]):
+        for batch in _batches(index):
             for row in batch.to_pylist():
                 if row["split"] not in USES:
                     raise ConfigError("--from_data_dir", row["split"], f"splits called {', '.join(USES)}")
@@ -60,6 +62,27 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
     if not count:
         raise DatasetError(f"{data_dir}: no records")
     return count
+
+
+def _batches(index: Path) -> Iterator[Any]:
+    """Yields what an index says of its records, batch by batch.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(index).iter_batches(columns=["key", "split", "label"]):
+            kinds = {field.name: field.type for field in batch.schema}
+            if kinds != dict.fromkeys(("key", "split", "label"), pa.string()) or any(
+                column.null_count for column in batch.columns
+            ):
+                raise ValueError("key, split or label are no texts, or not there")
+            yield batch
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DatasetError(f"{_INDEX}: can't be read: {one_line(error)[:300]}") from error
 
 
 def _load(data_dir: str, store: Buckets) -> Manifest:

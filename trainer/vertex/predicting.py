@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any
 
 from etl.cli import Parser
 from etl.errors import EXIT_OK, ConfigError
+from etl.parsing import parse_json
 from trainer import predict, served
 from trainer.export import COLOUR_OUTPUTS, INPUTS
 from trainer.listing import list_files, read_file
@@ -125,7 +125,7 @@ class Remote:
 def _unwrap(message: str) -> str:
     """Returns what a serving container said, which is JSON with one field."""
     try:
-        return str(json.loads(message)["error"])
+        return str(parse_json(message)["error"])
     except (ValueError, KeyError, TypeError):
         return message
 

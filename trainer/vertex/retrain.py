@@ -7,13 +7,13 @@ one ended, wherever that was.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from datetime import datetime, timezone
 from typing import Any
 
 from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
+from etl.parsing import is_count, parse_json
 from etl.words import quantity
 from trainer.output import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE
 from trainer.vertex import (
@@ -156,9 +156,11 @@ def _check_dataset(store: Buckets, data_dir: str) -> None:
     if text is None:
         raise ConfigError("--data_dir", data_dir, "a data set of etl.run", f"there is no {uri}")
     try:
-        content = json.loads(text)
+        content = parse_json(text, allow_nan=True)
         splits = {split for variant in content["variants"].values() for split in variant["splits"]}
         name, counts = content["dataset"], content["counts"]["written"]
+        if not is_count(counts):
+            raise TypeError(f"{counts!r:.80} is no count")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError("--data_dir", data_dir, f"a data set of etl.run, and {uri} is none") from error
     if "test" not in splits:

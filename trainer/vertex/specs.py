@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, one_line
+from etl.parsing import parse_yaml
 from trainer.vertex import requests
 
 CONFIGS_DIR = Path(__file__).parent / "configs"
@@ -42,13 +43,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it can't be read, or holds something else.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_bytes())
     except OSError as error:
         raise ConfigError("--config", str(path), "a file that can be read", error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError("--config", str(path), "a YAML file", one_line(error)) from error
     if not isinstance(content, dict):
         raise ConfigError("--config", str(path), "a YAML file with fields, as workerPoolSpecs:")

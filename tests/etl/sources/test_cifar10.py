@@ -285,6 +285,28 @@ def test_a_damaged_pickle_raises_nothing_else(place: int, value: int, length: in
         pickles.load(bytes(damaged))
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", None),
+        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", None),
+        (b"\x80\x02Nr\xff\xff\xff\xff.", "it stores a value at place 4,294,967,295, and has 9 bytes"),
+        (b"Np99999999999999999999\n.", "it stores a value at place 99,999,999,999,999,999,999"),
+        (b"I" + b"9" * 5_000 + b"\n.", "a damaged pickle"),
+        (b"\x80\x04\x8e" + b"\xff" * 8, "a damaged pickle"),
+        (b"\x80\x02\x8b\xff\xff\xff\x7f", "a damaged pickle"),
+    ],
+    ids=["nested", "nested marks", "place", "place in text", "digits", "long bytes", "long number"],
+)
+def test_a_pickle_takes_no_more_memory_than_its_own(data: bytes, message: str | None) -> None:
+    """Python's own loading of the third takes 64 GiB."""
+    if message is None:
+        assert isinstance(pickles.load(data), list)
+        return
+    with pytest.raises(pickles.PickleError, match=message):
+        pickles.load(data)
+
+
 @given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 - 1))
 def test_png_is_lossless(height: int, width: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -196,6 +196,9 @@ def test_the_labels_file_gives_order_and_bounds(tmp_path: Path) -> None:
         ("weeds", "unknown_label"),
     ]
     assert images[2].message == "label 'weeds' is not among the 3 class names"
+    # A name is one line, whatever else may break lines elsewhere.
+    (tmp_path / "labels.txt").write_text("a\u2028b\nc\x0bd\ne\x85f\n", encoding="utf-8")
+    assert folder.class_names(options) == ("a\u2028b", "c\x0bd", "e\x85f")
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,8 @@ def test_what_input_may_not_be(root: Path, tmp_path: Path) -> None:
         ("list.txt", b"Birman_1 7 1\n", "line 1 is 'Birman_1 7 1'"),
         ("test.txt", b"\nBirman_1 7 3 1\n", "line 2 is 'Birman_1 7 3 1'"),
         ("trainval.txt", b"Birman_1 x 1 1\n", "expected image name, class id"),
+        ("trainval.txt", b"Birman_1 " + b"9" * 5_000 + b" 1 1\n", "expected image name, class id"),
+        ("trainval.txt", "Birman_1 1 1 1\u2028Birman_3 1 1 1\n".encode(), "expected image name, class id"),
         ("trainval.txt", LISTS["test.txt"].encode(), "Birman_2 is in both parts"),
         ("test.txt", b"\xff", "its bytes are none"),
         ("test.txt", None, "there is no such file"),

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etl import manifest
 from etl.errors import ConfigError, DatasetError, run_main
+from tests.damage import damaged_json, fuzzed
 from tests.trainer.conftest import CLASS_NAMES, FLAGS, NUM_EXAMPLES, SIZE
 from trainer import ingest, task
 from trainer.ingest import IngestConfig, managed
@@ -145,3 +148,51 @@ def test_an_image_that_cannot_be_used_ends_a_run_in_one_line(
         last = capsys.readouterr().err.splitlines()[-1]
         assert last.startswith("error: an image of the data set can't be used: ")
         assert message in last
+
+
+@fuzzed
+@given(damaged_json(line("a/1.jpg", "rose", "test")), st.sampled_from([b"\n", b"\r\n", b""]))
+def test_whatever_a_line_holds_it_is_read_or_refused_by_number(tmp_path: Path, damaged: bytes, end: bytes) -> None:
+    whole = json.dumps(line("2.jpg", "lily")).encode()
+    path = tmp_path / "all.jsonl"
+    path.write_bytes(whole + b"\n" + damaged.replace(b"\n", b" ") + end)
+    try:
+        items, _ = managed._read(str(path))
+    except ConfigError as error:
+        said = str(error)
+    else:
+        assert items[0].label == "lily"
+        assert all(item.label and item.split in ("train", "validation", "test") for item in items)
+        # What is read can be written: no half of a pair, no byte that ends a name.
+        assert all("\0" not in item.uri and f"{item.uri}{item.label}".encode() for item in items)
+        return
+    assert said.startswith(f"--data_dir: got '{tmp_path}/all.jsonl, line 2', expected ")
+    assert len(said.splitlines()) == 1
+    assert len(said) < 1_000
+
+
+def test_line_breaks_within_values_are_no_ends_of_lines(tmp_path: Path) -> None:
+    odd = "a\u2028b\x85c\u2029"
+    text = "".join(json.dumps(line(f"{odd}{n}.jpg", odd), ensure_ascii=False) + "\r\n" for n in range(2))
+    (tmp_path / "all.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    items, _ = managed._read(str(tmp_path / "all.jsonl"))
+    assert [item.label for item in items] == [odd, odd]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[" * 100_000, "nested deeper than 100 levels"),
+        (b'{"imageGcsUri": "a.jpg", "imageGcsUri": "b.jpg"}', "the key 'imageGcsUri' is there twice"),
+        (b'{"imageGcsUri": "a.jpg", "x": ' + b"9" * 5_000 + b"}", "a whole number is too large"),
+        (b'{"imageGcsUri": "\\ud800"}', "an address or a label is no text"),
+        ('{"imageGcsUri": "a.jpg"}'.encode("utf-16"), "not UTF-8: .*it seems to be UTF-16"),
+        (b'{"imageGcsUri": "a.jpg", "dataItemResourceLabels": null}', "NoneType"),
+        (b"{}", "'imageGcsUri' is missing"),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_what_is_wrong_with_a_line_is_said(tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "all.jsonl").write_bytes(text)
+    with pytest.raises(ConfigError, match=rf"all.jsonl, line 1', expected an object as in .*; .*{message}"):
+        managed._read(str(tmp_path / "all.jsonl"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import ConfigError, DatasetError
+from tests.damage import damaged_json, fuzzed
 from trainer import tuner
 from trainer.tune import metrics, results
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result
@@ -80,3 +83,39 @@ def test_a_damaged_file_is_one(text: str, tmp_path: Path) -> None:
     (tmp_path / "trials.json").write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=r"trials.json: damaged .* --overwrite begins the study anew"):
         results.load(tmp_path, STUDY)
+
+
+def as_json() -> Any:
+    trials = [{**dataclasses.asdict(trial), "measurements": {"1": 0.5}} for trial in TRIALS[:2]]
+    return {"study": STUDY, "best": 1, "trials": trials}
+
+
+@fuzzed
+@given(damaged_json(as_json()))
+def test_whatever_trials_json_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / results.FILE_NAME).write_bytes(damaged)
+    try:
+        read = results.load(tmp_path, STUDY)
+    except (ConfigError, DatasetError) as error:
+        said = str(error)
+    else:
+        assert results.rank(read.values(), is_maximised=True) or not read
+        return
+    assert "--overwrite begins" in said
+    assert len(said.splitlines()) == 1
+
+
+@fuzzed
+@given(damaged_json({"trial": "1", "accuracy": "0.5", "global_step": "2"}))
+def test_whatever_a_metric_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "metric.jsonl"
+    path.write_bytes(damaged)
+    try:
+        read = metrics.read(path, "accuracy")
+    except DatasetError as error:
+        said = str(error)
+    else:
+        assert all(isinstance(epoch, int) for epoch in read)
+        return
+    assert said.startswith(f"{path}: line ")
+    assert len(said.splitlines()) == 1

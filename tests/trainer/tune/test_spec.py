@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import trainer
 from etl.errors import ConfigError
+from tests.damage import damaged_json, fuzzed
 from tests.trainer.tune.jobs import BATCH, DISTORT, HIDDEN, L2, make_job
 from trainer import options
 from trainer.tune import spec
@@ -150,3 +151,16 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="b.yaml', expected a YAML file"):
         spec.load(tmp_path / "b.yaml")
     assert spec.read(make_job(BATCH, DISTORT, HIDDEN)).num_combinations == 3 * 2 * 64
+
+
+@fuzzed
+@given(damaged_json(make_job(BATCH, DISTORT, HIDDEN, L2)))
+def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "job.yaml").write_bytes(damaged)
+    said = "read"
+    try:
+        spec.load(tmp_path / "job.yaml")
+    except ConfigError as error:
+        said = str(error)
+    assert len(said.splitlines()) == 1
+    assert len(said) < 2_500

@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
 from etl.errors import ConfigError
+from tests.damage import damaged_json, fuzzed
 from trainer import options
 from trainer.vertex import contract
 
@@ -112,7 +114,16 @@ def test_one_machine_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["TF_CONFIG"] == ""
 
 
-@pytest.mark.parametrize("text", ["nonsense", '{"cluster": {"workerpool9": ["a:1"]}}', '{"task": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("nonsense", '{"cluster": {"workerpool9": ["a:1"]}}', '{"task": 3}', "[" * 100_000, "9" * 5_000, "null", "[]"),
+        *('{"cluster": {"workerpool0": "one:2222"}}', '{"cluster": {"workerpool0": [1, 2]}}', '{"cluster": []}'),
+        *('{"task": {"index": 0.5}}', '{"task": {"index": 1e999}}', '{"task": {"index": [0]}}'),
+        '{"cluster": {"workerpool0": ["a:1"]}, "cluster": {"workerpool0": ["a:1", "b:1"]}}',
+    ],
+    ids=lambda text: text[:60],
+)
 def test_a_cluster_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="CLUSTER_SPEC: got .*expected a cluster and a task"):
         contract.read_cluster({"CLUSTER_SPEC": text})
@@ -149,3 +160,20 @@ def test_nothing_else_reads_these_variables() -> None:
     for path in package.rglob("*.py"):
         if path != Path(contract.__file__):
             assert not quoted.findall(path.read_text(encoding="utf-8")), path
+
+
+CLUSTER = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
+
+
+@fuzzed
+@given(damaged_json(CLUSTER))
+def test_whatever_a_variable_holds_it_is_read_or_refused_in_one_line(damaged: bytes) -> None:
+    said = "TF_CONFIG: read"
+    try:
+        number, count = contract.read_cluster({"TF_CONFIG": damaged.decode("utf-8", "surrogateescape")})
+        assert 0 <= number < count <= 4
+    except ConfigError as error:
+        said = str(error)
+    assert said.startswith("TF_CONFIG: ")
+    assert len(said.splitlines()) == 1
+    assert len(said) < 2_000

@@ -186,6 +186,17 @@ def test_a_data_set_without_an_index_is_refused(tmp_path: Path, cloud: Cloud) ->
     (data_dir / "jpeg" / "index.parquet").unlink()
     with pytest.raises(DatasetError, match=r"jpeg/index\.parquet: it isn't there"):
         photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+    for damaged in (b"", b"PAR1 and no more", b"[" * 100_000):
+        (data_dir / "jpeg" / "index.parquet").write_bytes(damaged)
+        with pytest.raises(DatasetError, match=r"index\.parquet: can't be read: "):
+            photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows: list[dict[str, Any]] = [{**ROWS[0], "key": None}, {**ROWS[0], "key": 7}]
+    for number, row in enumerate(rows):
+        data_dir = make_data(tmp_path / f"rows-{number}", ROWS)
+        parquet.write_table(pyarrow.Table.from_pylist([row]), data_dir / "jpeg" / "index.parquet")
+        with pytest.raises(DatasetError, match=r"key, split or label are no texts, or not there"):
+            photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
     with pytest.raises(DatasetError, match=r"nowhere: no manifest\.json"):
         photo_lists.write(str(tmp_path / "nowhere"), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
 

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
 
 from etl.errors import ConfigError
+from tests.damage import damaged_json, fuzzed
 from trainer.options import parse
 from trainer.vertex import requests, specs
 
@@ -144,3 +147,16 @@ def test_a_wrong_file_is_refused(text: str, expected: str, tmp_path: Path) -> No
 def test_a_missing_file_is_refused() -> None:
     with pytest.raises(ConfigError, match="--config: got 'gpu', expected one of cpu, gpus, machines, tpu, or a YAML"):
         specs.load("gpu")
+
+
+@fuzzed
+@given(damaged_json(yaml.safe_load((specs.CONFIGS_DIR / "gpus.yaml").read_text())))
+def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "job.yaml").write_bytes(damaged)
+    said = "read"
+    try:
+        specs.load(str(tmp_path / "job.yaml"))
+    except ConfigError as error:
+        said = str(error)
+    assert len(said.splitlines()) == 1
+    assert len(said) < 2_500
