@@ -5,12 +5,13 @@ Work in this process reports through `advance`; on workers elsewhere nobody list
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
 # Between two plain lines.
 _LINE_SECONDS = 10.0
@@ -51,8 +52,7 @@ def step(title: str, total: int | None = None, unit: str = "images") -> Iterator
 def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
 
-    from etl.cli import console
-    from etl.terminal import text_column
+    from etl.terminal import PlainConsole, text_column
 
     columns = [
         SpinnerColumn(),
@@ -77,8 +77,24 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
             rate = self.count / max(1e-3, time.monotonic() - self.started)
             self.progress.update(self.task, advance=count, rate=f"{rate:,.0f} {unit}/s")
 
-    with Progress(*columns, console=console(stderr=True), transient=False) as progress:
-        yield Bar(progress)
+    with _own_stderr() as stream:
+        # Rich prints above the bar what goes to standard output, which must not be where that is a file.
+        shown = Progress(*columns, console=PlainConsole(file=stream), redirect_stdout=sys.stdout.isatty())
+        with shown as progress:
+            yield Bar(progress)
+
+
+@contextmanager
+def _own_stderr() -> Iterator[TextIO]:
+    """Gives a stream to where standard error goes now: what the block prints to that may be kept back meanwhile."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        # It is no file.
+        yield sys.stderr
+        return
+    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding) as stream:
+        yield stream
 
 
 @contextmanager

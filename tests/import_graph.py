@@ -14,10 +14,10 @@ PACKAGES = ("etl", "trainer")
 SHARED = {
     *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.limits", "etl.manifest", "etl.mobilenet"),
     *("etl.locks", "etl.parallel", "etl.publishing", "etl.reading", "etl.storage", "etl.stores", "etl.stores.holder"),
-    *("etl.parsing", "etl.paths", "etl.records", "etl.schema", "etl.terminal", "etl.words"),
+    *("etl.parsing", "etl.paths", "etl.progress", "etl.records", "etl.schema", "etl.terminal", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
-BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.progress", "etl.runners"}
+BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.runners"}
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from etl import paths
-from etl.errors import one_line
+from etl.errors import ConfigError, one_line
 from trainer.files import is_remote, read_bytes
 
 _WILDCARD = re.compile(r"[*?[]")
@@ -19,18 +19,27 @@ _TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^]]*\]|.", re.DOTALL)
 _MEANINGS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-def list_files(paths: Iterable[str]) -> Iterator[str]:
+def list_files(paths: Iterable[str], option: str = "FILE") -> Iterator[str]:
     """Lists files: those given, all in and below a folder, and those that match a pattern.
 
-    Folders and patterns are sorted and leave hidden names out. A pattern has `*`, `?`, `[...]`, and `**` for any depth
-    of folders; a file of just that name comes first. Where nothing matches, the pattern itself is listed, so that
-    whoever reads the files says so.
+    Folders and patterns are sorted, follow links and leave hidden names out. A pattern has `*`, `?`, `[...]`, and `**`
+    for any depth of folders; a file of just that name comes first. Where nothing matches, the pattern itself is listed,
+    so that whoever reads the files says so.
 
     Args:
         paths: Local ones, or those of an object store, which load TensorFlow.
+        option: What named them, for errors.
+
+    Raises:
+        ConfigError: a folder holds no files, or can't be read.
     """
     for path in paths:
-        yield from _list_remote(path) if is_remote(path) else _list_local(path)
+        num_files = 0
+        for file in _list_remote(path) if is_remote(path) else _list_local(path, option):
+            num_files += 1
+            yield file
+        if not num_files:
+            raise ConfigError(option, path, "files, folders that hold some, or patterns", "this folder holds none")
 
 
 def read_file(path: str) -> bytes:
@@ -60,16 +69,31 @@ def read_file(path: str) -> bytes:
         raise OSError(one_line(error)) from error
 
 
-def _list_local(path: str) -> Iterator[str]:
+def _list_local(path: str, option: str) -> Iterator[str]:
     if os.path.isdir(path):
-        for folder, names, files in os.walk(path):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            yield from (os.path.join(folder, name) for name in sorted(files) if not name.startswith("."))
+        yield from _walk_local(path, option)
         return
     matches = []
     if _WILDCARD.search(path) and not os.path.lexists(path):
         matches = [match for match in sorted(glob.iglob(path, recursive=True)) if not os.path.isdir(match)]
     yield from matches or [path]
+
+
+def _walk_local(folder: str, option: str, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
+    """Lists a folder's files, then those of the folders in it; one that links to a folder around it is left out."""
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            shown = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise ConfigError(option, folder, "a folder that can be read", error.strerror or str(error)) from error
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    yield from (entry.path for entry in shown if not entry.is_dir())
+    for entry in shown:
+        if entry.is_dir():
+            yield from _walk_local(entry.path, option, (*above, here))
 
 
 def _list_remote(path: str) -> Iterator[str]:

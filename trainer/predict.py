@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl import limits
-from etl.cli import Parser, console, hushed, note, path
+from etl import limits, progress
+from etl.cli import Parser, console, hushed, note, number, path
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
@@ -30,6 +32,9 @@ BATCH_SIZE = 32
 # Of a table: it is laid out as a whole, so nothing shows before its last row is there.
 _MOST_ROWS = 500
 
+# More than that and how far it is shows.
+_MANY_FILES = 2 * BATCH_SIZE
+
 # After the name of the photograph, so that no photograph is ever replaced by its own colours.
 _COLOURS_SUFFIX = "-colours"
 
@@ -38,6 +43,8 @@ class Asked(Protocol):
     """A model that can be asked, here or elsewhere: `trainer.served.Serve` is one."""
 
     gives: str
+    # In the order of class numbers; empty where they aren't known.
+    class_names: Sequence[str]
 
     def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
         """Returns for each image file the values by output name, or why there are none, in one line."""
@@ -53,6 +60,8 @@ class Prediction:
         class_str: Name of the likeliest class.
         class_int: Its number.
         probability: Of that class, 0 to 1.
+        probabilities: Of all classes, by number; empty where they aren't known.
+        top: The numbers of the likeliest classes, with their names where these are known; empty unless asked for.
         image_png: Of a model that gives colours: the image as a PNG file.
         output: Where that was written.
         error: Why there is no answer, in one line; "" where there is one.
@@ -62,27 +71,40 @@ class Prediction:
     class_str: str = ""
     class_int: int = -1
     probability: float = 0.0
+    probabilities: tuple[float, ...] = ()
+    top: tuple[tuple[int, str], ...] = ()
     image_png: bytes = b""
     output: str = ""
     error: str = ""
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """What the table shows."""
+    def rows(self) -> list[tuple[str, ...]]:
+        """What the table shows: one row, or one for each of the likeliest classes, the file's name in the first."""
         if self.output:
-            return (self.file, self.output)
-        return (self.file, self.class_str, f"{self.probability:.4f}")
+            return [(self.file, self.output)]
+        if not self.top:
+            return [(self.file, self.class_str, f"{self.probability:.4f}")]
+        answers = [(name or str(number), f"{self.probabilities[number]:.4f}") for number, name in self.top]
+        return [(self.file if index == 0 else "", *answer) for index, answer in enumerate(answers)]
 
-    def to_dict(self) -> dict[str, str | int | float]:
+    def to_dict(self) -> dict[str, Any]:
         """What a line of JSON says."""
         if self.output:
             return {"file": self.file, "output": self.output}
-        return {
+        said: dict[str, Any] = {
             "file": self.file,
             "class_str": self.class_str,
             "class_int": self.class_int,
             "probability": self.probability,
         }
+        if self.probabilities:
+            said["probabilities"] = list(self.probabilities)
+        if self.top:
+            said["top_k"] = [
+                {"class_str": name, "class_int": number, "probability": self.probabilities[number]}
+                for number, name in self.top
+            ]
+        return said
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     arguments = parser.parse_args(argv)
-    return answer(load(arguments.model_dir), arguments)
+    # Before the model, which takes seconds.
+    files = list(list_files(arguments.files))
+    return answer(load(arguments.model_dir), files, arguments)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +132,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="image files, folders of them, or patterns as 'photos/**/*.jpg'",
     )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="json: one line an image, with all probabilities"
+    )
+    parser.add_argument(
+        "--top_k",
+        type=number("--top_k", int, minimum=1, what="a whole number of classes, 1 or more"),
+        metavar="K",
+        help="show the K likeliest classes of each image; in JSON as top_k",
+    )
     parser.add_argument(
         "--output_dir",
         type=path("--output_dir"),
@@ -118,11 +150,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace images that are in DIR already")
 
 
-def answer(serve: Asked, arguments: argparse.Namespace) -> int:
+def answer(serve: Asked, files: Sequence[str], arguments: argparse.Namespace) -> int:
     """Asks a model about the photographs of a command line, and shows what it says.
 
     Args:
         serve: The model.
+        files: Their paths.
         arguments: Those of `add_arguments`.
 
     Returns:
@@ -132,11 +165,17 @@ def answer(serve: Asked, arguments: argparse.Namespace) -> int:
         ConfigError: the options don't go with what the model gives.
     """
     output_dir = _check_output_dir(arguments.output_dir, serve.gives)
-    predictions = predict(serve, list_files(arguments.files))
+    if arguments.top_k is not None and serve.gives != "classes":
+        raise ConfigError("--top_k", arguments.top_k, "no such option: this model gives images, and no classes")
+    predictions = predict(serve, files, arguments.top_k or 0)
     if output_dir is not None:
         predictions = write_images(predictions, output_dir, overwrite=arguments.overwrite)
     show = _print_json if arguments.format == "json" else _print_table
-    return EXIT_FAILED if show(predictions, serve.gives) else EXIT_OK
+    # A few are done before a bar is read.
+    shown = progress.step("predict", len(files)) if len(files) > _MANY_FILES else nullcontext()
+    with shown:
+        num_failed = show(predictions, serve.gives)
+    return EXIT_FAILED if num_failed else EXIT_OK
 
 
 def _check_output_dir(output_dir: str | None, gives: str) -> Path | None:
@@ -158,12 +197,13 @@ def _check_output_dir(output_dir: str | None, gives: str) -> Path | None:
     return Path(output_dir)
 
 
-def predict(serve: Asked, files: Iterable[str]) -> Iterator[Prediction]:
+def predict(serve: Asked, files: Iterable[str], top_k: int = 0) -> Iterator[Prediction]:
     """Asks a model about files, in their order.
 
     Args:
         serve: As `load` returns it.
         files: Paths, local or on an object store.
+        top_k: How many classes `Prediction.top` names.
 
     Yields:
         One prediction a file; one that can't be read or decoded doesn't touch the others.
@@ -175,7 +215,11 @@ def predict(serve: Asked, files: Iterable[str]) -> Iterator[Prediction]:
             answers = iter(serve.ask([data for _, data in read if isinstance(data, bytes)]))
         for file, data in read:
             answer = next(answers) if isinstance(data, bytes) else data
-            yield Prediction(file, error=answer) if isinstance(answer, str) else _to_prediction(file, answer)
+            if isinstance(answer, str):
+                yield Prediction(file, error=answer)
+            else:
+                yield _to_prediction(file, answer, serve.class_names, top_k)
+        progress.advance(len(batch))
 
 
 def _read(file: str) -> bytes | str:
@@ -186,14 +230,22 @@ def _read(file: str) -> bytes | str:
         return str(error)
 
 
-def _to_prediction(file: str, answer: Mapping[str, Any]) -> Prediction:
+def _to_prediction(file: str, answer: Mapping[str, Any], class_names: Sequence[str], top_k: int) -> Prediction:
     if "image_png" in answer:
         return Prediction(file, image_png=answer["image_png"])
     probability = float(answer["probability"])
-    if not math.isfinite(probability):
+    probabilities = tuple(map(float, answer.get("probabilities", ())))
+    if not all(map(math.isfinite, (probability, *probabilities))):
         return Prediction(file, error="the model's probabilities are no numbers")
+    # Of equal ones the first, as the model itself chooses.
+    likeliest = heapq.nsmallest(top_k, range(len(probabilities)), key=lambda number: -probabilities[number])
     return Prediction(
-        file, class_str=answer["class_str"].decode(), class_int=int(answer["class_int"]), probability=probability
+        file,
+        class_str=answer["class_str"].decode(),
+        class_int=int(answer["class_int"]),
+        probability=probability,
+        probabilities=probabilities,
+        top=tuple((number, class_names[number] if number < len(class_names) else "") for number in likeliest),
     )
 
 
@@ -263,7 +315,8 @@ def _print_table(predictions: Iterable[Prediction], gives: str) -> int:
                 failed += 1
                 _print_error(prediction)
             else:
-                table.add_row(*prediction.columns)
+                for row in prediction.rows:
+                    table.add_row(*row)
         if table.rows:
             console().print(table)
     return failed

@@ -31,14 +31,16 @@ class Serve:
         signature: One of its signatures.
         takes: The name of its only input: `image_bytes`, `filenames` or `pixels`.
         gives: `classes` or `colours`.
+        class_names: In the order of class numbers; empty where they aren't known.
     """
 
-    def __init__(self, model: Any, signature: Any, takes: str, gives: str) -> None:
+    def __init__(self, model: Any, signature: Any, takes: str, gives: str, class_names: Sequence[str] = ()) -> None:
         # Kept for its variables: TensorFlow drops them with the model, and the signature alone doesn't hold it.
         self._model = model
         self._signature = signature
         self.takes = takes
         self.gives = gives
+        self.class_names = class_names
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -133,7 +135,8 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
     expected = _expected(tuple(INPUTS.values()))
     try:
         # Before the model: TensorFlow reads no graph with operations that it doesn't know.
-        load_formats(_serving_formats(folder), "MODEL_DIR")
+        description = _read_description(folder)
+        load_formats(str(description.get("serving_formats", "standard")), "MODEL_DIR")
         with literal(folder) as plain:
             model = tf.saved_model.load(plain)
     # An operation that this TensorFlow doesn't know is a `RuntimeError`.
@@ -152,7 +155,7 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
         (takes,) = signature.structured_input_signature[1]
         for gives, names in _OUTPUTS.items():
             if set(names) <= set(signature.structured_outputs):
-                signatures[name] = Serve(model, signature, takes, gives)
+                signatures[name] = Serve(model, signature, takes, gives, _class_names(description))
     if not signatures:
         choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
         raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
@@ -166,27 +169,33 @@ def _expected(inputs: Sequence[str]) -> str:
 def _versions(folder: str) -> str:
     """Says, where a newer TensorFlow wrote a SavedModel than reads it, which ones."""
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     try:
         content = saved_model_pb2.SavedModel.FromString(read_bytes(f"{folder}/{SAVED_MODEL_FILE}"))
         theirs = content.meta_graphs[0].meta_info_def.tensorflow_version
-    except (OSError, IndexError, ValueError):
+    except (OSError, IndexError, ValueError, DecodeError):
         return ""
     is_newer = release(theirs) > release(tf.__version__)
     return f": TensorFlow {theirs} wrote it, and TensorFlow {tf.__version__} is to read it" if is_newer else ""
 
 
-def _serving_formats(folder: str) -> str:
-    """Returns which files a SavedModel takes, by its description; `standard` where it has none."""
+def _read_description(folder: str) -> Mapping[str, Any]:
+    """Returns what a SavedModel says of itself; nothing where it has no description."""
     try:
         content = read_text(f"{folder}/{DESCRIPTION}")
     except FileNotFoundError:
-        return "standard"
+        return {}
     description = parse_json(content, allow_nan=True)
     if not isinstance(description, dict):
         raise ValueError(f"{DESCRIPTION} holds no object")
-    return str(description.get("serving_formats", "standard"))
+    return description
+
+
+def _class_names(description: Mapping[str, Any]) -> Sequence[str]:
+    names = description.get("class_names")
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 
 
 def explain(message: str) -> str:

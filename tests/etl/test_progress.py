@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
 
 from etl import progress
@@ -22,6 +29,39 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     with progress.step("write", 2):
         progress.advance(2)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_a_bar_leaves_standard_output_and_what_is_kept_back_alone(tmp_path: Path) -> None:
+    """Standard error is a terminal, standard output a file, as in `… > answers.jsonl`."""
+    ours, theirs = pty.openpty()
+    reader = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
+    shown: list[bytes] = []
+    reader.start()
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run([sys.executable, "-c", STEPS], stdout=out, stderr=theirs, check=True, timeout=300)
+    os.close(theirs)
+    reader.join(60)
+    os.close(ours)
+    assert (tmp_path / "out").read_text() == "".join(f"line {n}\n" for n in range(3))
+    assert b"3/3" in b"".join(shown)
+
+
+STEPS = """
+from etl import cli, progress
+with progress.step("predict", 3):
+    for n in range(3):
+        with cli.hushed():
+            progress.advance()
+        print("line", n)
+"""
+
+
+def read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 1 << 16)
+    # A terminal whose other end is closed.
+    except OSError:
+        return b""
 
 
 def test_nobody_listens_outside_a_step() -> None:

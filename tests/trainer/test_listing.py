@@ -70,6 +70,32 @@ def test_files_are_read(roots: dict[str, str], place: str) -> None:
         read_file(f"{roots[place]}/missing.jpg")
 
 
+def test_links_are_followed_and_end(tmp_path: Path) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    for name in ("real/1.jpg", "real/deep/2.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a").symlink_to(tmp_path / "real")
+    (tmp_path / "links" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    # Around itself, and around what it links to.
+    (tmp_path / "links" / "up").symlink_to(tmp_path)
+    (tmp_path / "real" / "deep" / "up").symlink_to(tmp_path / "real")
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in list_files([str(tmp_path / "links")])]
+    once = ["links/gone.jpg", "links/a/1.jpg", "links/a/deep/2.jpg"]
+    assert found == [*once, "links/up/real/1.jpg", "links/up/real/deep/2.jpg"]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_folder_without_files_is_an_error(tmp_path: Path, hidden: bool) -> None:
+    (tmp_path / "empty" / "er").mkdir(parents=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "1.jpg").write_bytes(b"")
+    if hidden:
+        (tmp_path / "empty" / ".DS_Store").write_bytes(b"")
+    with pytest.raises(ConfigError, match="--x: got '.*empty', expected files, .*; this folder holds none"):
+        list(list_files([str(tmp_path / "full"), str(tmp_path / "empty")], "--x"))
+
+
 def test_a_file_comes_before_the_pattern_it_looks_like(tmp_path: Path) -> None:
     for name in ("[ab].jpg", "a.jpg"):
         (tmp_path / name).write_bytes(b"")

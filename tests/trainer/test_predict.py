@@ -68,9 +68,49 @@ def test_json_is_one_line_an_image(
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == [str(path) for path in files]
     for line in lines:
-        assert list(line) == ["file", "class_str", "class_int", "probability"]
+        assert list(line) == ["file", "class_str", "class_int", "probability", "probabilities"]
+        assert len(line["probabilities"]) == len(CLASS_NAMES)
+        assert line["probability"] == max(line["probabilities"]) == line["probabilities"][line["class_int"]]
         assert CLASS_NAMES[line["class_int"]] == line["class_str"]
         assert 1 / 3 <= line["probability"] <= 1
+
+
+def test_the_likeliest_classes_are_named(
+    run_dir: Path, photo_files: dict[str, list[Path]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = photo_files["validation"][:3]
+    assert call(run_dir, *files, "--format", "json", "--top_k", 2) == 0
+    for line in map(json.loads, capfd.readouterr().out.splitlines()):
+        first, second = line["top_k"]
+        assert first == {name: line[name] for name in ("class_str", "class_int", "probability")}
+        assert second["probability"] == sorted(line["probabilities"])[-2]
+        assert CLASS_NAMES[second["class_int"]] == second["class_str"] != first["class_str"]
+    assert call(run_dir, files[0], "--top_k", 99) == 0
+    shown = capfd.readouterr().out
+    assert all(name in shown for name in CLASS_NAMES)
+    assert call(run_dir, files[0], "--top_k", 0) == 2
+    assert "--top_k: got '0', expected a whole number of classes, 1 or more" in capfd.readouterr().err
+
+
+def test_nothing_to_predict_is_an_error_before_the_model_is_loaded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert call(tmp_path / "no model", tmp_path / "empty") == 2
+    error = capfd.readouterr().err
+    assert error.startswith(f"error: FILE: got '{tmp_path}/empty', expected files, folders that hold some, or patterns")
+    assert error.count("\n") == 1
+
+
+def test_many_files_show_how_far_it_is(
+    run_dir: Path, photo_files: dict[str, list[Path]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = photo_files["train"] * 2
+    assert call(run_dir, *files, "--format", "json") == 0
+    printed = capfd.readouterr()
+    assert len(printed.out.splitlines()) == len(files) == 72
+    # One line at the end, and where the machine is slow some before it.
+    assert re.fullmatch(r"(predict: \d+ of 72 images, [\d,]+/s\n)*predict: 72 of 72 images, [\d,]+/s\n", printed.err)
 
 
 def test_the_table_shows_every_file(
@@ -203,6 +243,7 @@ def test_a_folder_for_images_goes_with_a_model_of_images(
         ((colour_dir, "x.jpg", "--output_dir", "gs://bucket/x"), "expected a local folder"),
         ((colour_dir, "x.jpg", "--output_dir", tmp_path / "file"), "expected a folder that can be written"),
         ((run_dir, "x.jpg", "--output_dir", tmp_path), "this model gives classes"),
+        ((colour_dir, "x.jpg", "--output_dir", tmp_path / "new", "--top_k", 2), "this model gives images"),
     ):
         assert call(*arguments) == 2
         assert message in capfd.readouterr().err

@@ -144,6 +144,8 @@ def _predict(arguments: argparse.Namespace, output: str, beam_args: Sequence[str
     started = time.monotonic()
     source = storage.absolute(arguments.input)
     num_bytes, units = plan_units(source)
+    if not num_bytes:
+        raise ConfigError("--input", arguments.input, "JSON lines of instances, one at least", "this file is empty")
     job = Job(
         run_id=uuid.uuid4().hex[:12],
         model_dir=storage.absolute(arguments.model_dir),

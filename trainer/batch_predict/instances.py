@@ -159,7 +159,7 @@ def write_instances(paths: Iterable[str], output: str, *, by_name: bool) -> int:
     number = 0
     try:
         with storage.create(partial) as stream:
-            for path in list_files(paths):
+            for path in list_files(paths, "--make_instances"):
                 stream.write(_make_instance(path, by_name=by_name))
                 number += 1
         storage.move(partial, output)

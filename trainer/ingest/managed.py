@@ -118,7 +118,7 @@ def _parse(data_dir: str) -> Sequence[tuple[str | None, str]]:
 
 def _lines(pattern: str) -> Iterator[tuple[str, int, bytes]]:
     """Yields each file's lines, with its name and their numbers."""
-    for path in list_files([pattern]):
+    for path in list_files([pattern], "--data_dir"):
         try:
             data = read_bytes(path)
         except (FileNotFoundError, IsADirectoryError) as error:

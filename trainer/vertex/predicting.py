@@ -7,7 +7,6 @@ import base64
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from etl.cli import Parser
@@ -23,6 +22,8 @@ from trainer.vertex.failures import server_message, status_of
 # The service refuses larger requests.
 MAX_REQUEST_BYTES = 1_500_000
 _INPUT = INPUTS["from_bytes"]
+# Of an image's base64 in --dry_run, in characters.
+_SHOWN_LENGTH = 24
 # What an image costs beside its base64, and a request beside its images.
 _INSTANCE_BYTES = 64
 _REQUEST_BYTES = 1_000
@@ -45,18 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
         CloudError: it doesn't answer.
     """
     cloud = options.cloud(arguments)
+    files = list(list_files(arguments.files))
     if arguments.dry_run:
         name = f"{cloud.parent}/endpoints/ENDPOINT"
-        files = list_files(arguments.files)
-        while images := [_read(file) for file in islice(files, predict.BATCH_SIZE)]:
-            print_calls([predict_call(name, batch) for batch in make_batches(images) if fits(batch[0])])
+        for start in range(0, len(files), predict.BATCH_SIZE):
+            images = [_read(file) for file in files[start : start + predict.BATCH_SIZE]]
+            print_calls([_shorten(predict_call(name, batch)) for batch in make_batches(images) if fits(batch[0])])
         return EXIT_OK
     session = Session(cloud)
     endpoint = endpoints.find_existing(session, "--endpoint", arguments.endpoint)
     _check(arguments.endpoint, endpoint)
     # An endpoint doesn't say what its model gives; whoever wants images says where to put them.
     gives = "classes" if arguments.output_dir is None else "colours"
-    return predict.answer(Remote(session, endpoint.name, gives), arguments)
+    return predict.answer(Remote(session, endpoint.name, gives), files, arguments)
 
 
 class Remote:
@@ -72,6 +74,8 @@ class Remote:
         self._session = session
         self._endpoint = endpoint
         self.gives = gives
+        # It doesn't say them.
+        self.class_names: Sequence[str] = ()
 
     def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
         """Asks about images, in as few requests as their size allows.
@@ -136,6 +140,17 @@ def predict_call(endpoint: str, images: Sequence[bytes]) -> Call:
     return Call("predict", body, f"asking endpoint {naming.last(endpoint)}")
 
 
+def _shorten(call: Call) -> Call:
+    """Returns a call to look at: of each image's base64 the beginning and the length."""
+
+    def shorten(instance: Mapping[str, Any]) -> dict[str, Any]:
+        text = instance[_INPUT]["b64"]
+        return {_INPUT: {"b64": f"{text[:_SHOWN_LENGTH]}... ({len(text):,} characters)"}}
+
+    instances = [shorten(instance) for instance in call.body["instances"]]
+    return Call(call.method, {**call.body, "instances": instances}, call.what)
+
+
 def make_instance(image: bytes) -> dict[str, Any]:
     """Returns what a model takes: an image file as base64."""
     return {_INPUT: {"b64": base64.b64encode(image).decode()}}
@@ -181,6 +196,7 @@ def read_answer(prediction: Any, gives: str) -> Mapping[str, Any] | str:
             "class_str": str(prediction["class_str"]).encode(),
             "class_int": int(prediction["class_int"]),
             "probability": float(prediction["probability"]),
+            "probabilities": [float(share) for share in prediction.get("probabilities", ())],
         }
     except (KeyError, TypeError, ValueError):
         names = ", ".join(sorted(prediction)) if isinstance(prediction, dict) else str(prediction)[:80]

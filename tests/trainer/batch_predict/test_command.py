@@ -126,10 +126,16 @@ def test_too_many_failures_end_with_code_1_and_all_predictions(
     assert len(read(output)) == 10
 
 
-def test_nothing_in_is_nothing_out(run_dir: Path, tmp_path: Path) -> None:
+def test_nothing_to_do_is_an_error(run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.jsonl").write_bytes(b"")
-    assert ask(run_dir, tmp_path / "in.jsonl", tmp_path / "out.jsonl") == 0
-    assert (tmp_path / "out.jsonl").read_bytes() == b""
+    assert ask(run_dir, tmp_path / "in.jsonl", tmp_path / "out.jsonl") == 2
+    assert "expected JSON lines of instances, one at least; this file is empty" in capfd.readouterr().err
+    (tmp_path / "empty").mkdir()
+    for flags in ((), ("--by_name",)):
+        making = ["--make_instances", str(tmp_path / "empty"), "--output", str(tmp_path / "out.jsonl"), *flags]
+        assert run_main(command.main, making) == 2
+        assert "--make_instances: got " in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "in.jsonl"]
 
 
 def test_a_killed_run_leaves_no_output_and_the_next_one_clears_up(

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
 
+from tests.damage import damaged_json, fuzzed
 from tests.gcs.emulator import Gcs
 from tests.trainer.vertex.conftest import Run
 from tests.trainer.vertex.serving.conftest import PutModel
@@ -18,6 +20,7 @@ from tests.vertex_server.jobs import script
 from tests.vertex_server.server import VertexServer
 from tests.vertex_server.serving import CLASS_NAMES, classify
 from trainer.vertex import waiting
+from trainer.vertex.batch_results import read_results
 
 
 @pytest.fixture
@@ -151,4 +154,22 @@ def test_mistakes(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
+    assert writes(vertex) == []
+
+
+@fuzzed
+@given(damaged_json({"key": "a.jpg", "prediction": {"class_str": "daisy", "class_int": 1, "probability": 0.5}}))
+def test_whatever_a_result_holds_it_is_an_answer_or_why_there_is_none(damaged: bytes) -> None:
+    for prediction in read_results(damaged.decode("utf-8", "replace").split("\n")):
+        assert prediction.error or prediction.class_str
+        assert len(prediction.error) < 500
+
+
+def test_nothing_to_ask_about_starts_no_job(
+    vertex: VertexServer, batch: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    for flags in ((), ("--dry_run",)):
+        assert batch(tmp_path / "none", *flags) == 2
+        assert "expected files, folders that hold some, or patterns; this folder holds none" in capsys.readouterr().err
     assert writes(vertex) == []

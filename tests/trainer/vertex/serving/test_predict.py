@@ -42,7 +42,7 @@ def test_answers_come_as_from_a_model_here(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == list(map(str, photos))
     assert [line["class_str"] for line in lines] == list(CLASS_NAMES)
-    assert all(set(line) == {"file", "class_str", "class_int", "probability"} for line in lines)
+    assert all(set(line) == {"file", "class_str", "class_int", "probability", "probabilities"} for line in lines)
     assert [type(line["class_int"]) for line in lines] == [int] * 3
     assert vertex.short_calls() == ["GET endpoints", "POST endpoints/*:predict"]
     (body,) = vertex.bodies("POST endpoints/*:predict")
@@ -148,10 +148,21 @@ def test_the_request_is_printed(
     vertex: VertexServer, command: Run, photos: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("predict", *photos, "--dry_run") == 0
-    printed = yaml.safe_load(capsys.readouterr().out)
-    assert [base64.b64decode(instance["image_bytes"]["b64"]) for instance in printed["instances"]] == [
-        photo.read_bytes() for photo in photos
-    ]
+    shown = capsys.readouterr().out
+    texts = [instance["image_bytes"]["b64"] for instance in yaml.safe_load(shown)["instances"]]
+    assert len(texts) == len(photos)
+    for text, photo in zip(texts, photos, strict=True):
+        whole = base64.b64encode(photo.read_bytes()).decode()
+        assert text == f"{whole[:24]}... ({len(whole):,} characters)"
+    assert vertex.calls == []
+
+
+def test_nothing_to_ask_about_is_an_error(
+    vertex: VertexServer, command: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in ((), ("--dry_run",)):
+        assert command("predict", tmp_path, *flags) == 2
+        assert capsys.readouterr().err.startswith(f"error: FILE: got '{tmp_path}', expected files, folders that hold")
     assert vertex.calls == []
 
 
@@ -185,7 +196,10 @@ def test_a_real_model_says_there_what_it_says_here(
     here = capsys.readouterr()
     answers, wanted = ([json.loads(line) for line in shown.out.splitlines()] for shown in (there, here))
     # The last bits depend on how many are asked about at once.
-    assert answers == [{**line, "probability": pytest.approx(line["probability"], rel=1e-5)} for line in wanted]
+    assert answers == [
+        {**line, **{name: pytest.approx(line[name], rel=1e-5) for name in ("probability", "probabilities")}}
+        for line in wanted
+    ]
     assert [line["file"] for line in wanted] == list(map(str, photos))
     assert there.err == here.err
     assert here.err.startswith(f"error: {bad}: ")
