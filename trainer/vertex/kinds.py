@@ -9,6 +9,7 @@ from typing import Any
 
 from etl.errors import ConfigError
 from trainer.vertex import clients
+from trainer.vertex.calls import Call
 from trainer.vertex.failures import telling
 from trainer.vertex.options import Cloud
 
@@ -48,8 +49,14 @@ class Kind:
             ConfigError: there is none, or no permission.
             CloudError: the call failed.
         """
-        with telling(f"looking at {self.what} {name.rsplit('/', 1)[-1]}", cloud):
-            return getattr(clients.make(self.service, cloud), f"get_{self.method}")(name=name)
+        call = self.get_call(name)
+        with telling(call.what, cloud):
+            return getattr(clients.make(self.service, cloud), f"get_{self.method}")(request=call.to_message())
+
+    def get_call(self, name: str) -> Call:
+        """Fetches one, by its full name."""
+        what = f"looking at {self.what} {name.rsplit('/', 1)[-1]}"
+        return Call(f"get{self.method.title().replace('_', '')}", {"name": name}, what)
 
     def find(self, cloud: Cloud, filter_text: str = "", *, page_size: int | None = None) -> Iterator[Any]:
         """Lists what there is, all pages one after the other, each fetched when it is needed.
@@ -59,11 +66,16 @@ class Kind:
             filter_text: In the API's language, as `state="JOB_STATE_FAILED"`; "" for all.
             page_size: Of a page; None for the API's own.
         """
-        request: dict[str, Any] = {"parent": cloud.parent, "filter": filter_text}
+        call = self.list_call(cloud, filter_text, page_size=page_size)
+        with telling(call.what, cloud):
+            yield from getattr(clients.make(self.service, cloud), f"list_{self.plural}")(request=call.to_message())
+
+    def list_call(self, cloud: Cloud, filter_text: str = "", *, page_size: int | None = None) -> Call:
+        """Lists what there is, the first page; see `find`."""
+        body: dict[str, Any] = {"parent": cloud.parent, "filter": filter_text}
         if page_size is not None:
-            request["page_size"] = page_size
-        with telling(f"listing {self.what}s", cloud):
-            yield from getattr(clients.make(self.service, cloud), f"list_{self.plural}")(request=request)
+            body["pageSize"] = page_size
+        return Call(f"list{self.plural.title().replace('_', '')}", body, f"listing {self.what}s")
 
     def url(self, name: str) -> str:
         """Returns the console's page of a resource."""

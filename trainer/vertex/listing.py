@@ -12,6 +12,7 @@ from etl.cli import Parser, number
 from etl.cli import console as open_console
 from etl.errors import EXIT_OK
 from trainer.vertex import naming, requests, waiting
+from trainer.vertex.calls import print_calls
 from trainer.vertex.kinds import KINDS
 from trainer.vertex.options import add_cloud_arguments, cloud
 
@@ -24,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
     """Adds the options of `list`."""
     parser.epilog = _EPILOG
     parser.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
-    add_cloud_arguments(parser, dry_run=False)
+    add_cloud_arguments(parser)
     parser.add_argument("--filter", default="", help="which ones")
     parser.add_argument("--ours", action="store_true", help="only what was made by trainer.vertex")
     parser.add_argument(
@@ -43,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     ours = [f'labels.{key}="{value}"' for key, value in naming.LABELS.items()] if arguments.ours else []
     filter_text = " AND ".join(filter(None, [arguments.filter, *ours]))
     # One more than shown, to say whether there are more.
-    found = kind.find(where, filter_text, page_size=min(arguments.limit + 1, 100))
+    page_size = min(arguments.limit + 1, 100)
+    if arguments.dry_run:
+        print_calls([kind.list_call(where, filter_text, page_size=page_size)])
+        return EXIT_OK
+    found = kind.find(where, filter_text, page_size=page_size)
     shown = list(itertools.islice(found, arguments.limit + 1))
     more, shown = len(shown) > arguments.limit, shown[: arguments.limit]
     if arguments.format == "json":

@@ -63,10 +63,8 @@ class Cloud:
         return f"{self.region}-docker.pkg.dev/{project}/petalstream/{kind}:{etl.__version__}"
 
 
-def add_cloud_arguments(
-    parser: Parser | argparse._ArgumentGroup, *, dry_run: bool = True, service_account: bool = False
-) -> None:
-    """Adds --project and --region, and where asked for --dry_run and --service_account.
+def add_cloud_arguments(parser: Parser | argparse._ArgumentGroup, *, service_account: bool = False) -> None:
+    """Adds --project, --region and --dry_run, and where asked for --service_account.
 
     The defaults come from the environment, so that they are read when the command runs.
     """
@@ -84,8 +82,7 @@ def add_cloud_arguments(
             metavar="EMAIL",
             help="account that the work runs as; needed for --tensorboard and --experiment",
         )
-    if dry_run:
-        parser.add_argument("--dry_run", action="store_true", help="print the request as YAML, and send nothing")
+    parser.add_argument("--dry_run", action="store_true", help="print the request as YAML, and send nothing")
 
 
 def _first_set(variables: Iterable[str]) -> str | None:

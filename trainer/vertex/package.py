@@ -51,6 +51,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="don't try it in an environment of its own, which takes a minute or more",
     )
+    parser.add_argument("--dry_run", action="store_true", help="say what would be built, and build nothing")
     parser.add_argument(
         "--requirements",
         default=str(_LOCK),
@@ -61,6 +62,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Builds the distribution and, unless told otherwise, tries it."""
+    if arguments.dry_run:
+        print(f"would build {Path(arguments.output_dir, FILE_NAME)} of {', '.join(SOURCES)}; no request is sent")
+        return EXIT_OK
     requirements = Path(arguments.requirements)
     if not arguments.no_check and not requirements.is_file():
         raise ConfigError("--requirements", arguments.requirements, "a file with the container's packages")

@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.automl:
             artifact = artifacts.Artifact(f"{plan.output_dir}/{MODEL_NAME}", artifacts.UNKNOWN_DIGEST)
             calls += rollout.preview(cloud, wish, artifact)
+            print(rollout.preview_note(wish), end="")
         print_calls(calls)
         return EXIT_OK
     waits = arguments.wait or arguments.mode == DEVELOP

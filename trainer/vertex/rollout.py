@@ -83,7 +83,7 @@ class _Made:
 def preview(cloud: Cloud, wish: Wish, artifact: Artifact) -> list[Call]:
     """Returns the calls that a wish leads to where there is nothing yet.
 
-    What the service gives numbers to is in capitals.
+    What the service gives numbers to is in capitals; `preview_note` says the rest.
     """
     endpoint, model = f"{cloud.parent}/endpoints/ENDPOINT", f"{cloud.parent}/models/MODEL"
     calls = [
@@ -94,6 +94,18 @@ def preview(cloud: Cloud, wish: Wish, artifact: Artifact) -> list[Call]:
     if wish.monitoring:
         calls.append(monitoring.create_call(cloud, wish.endpoint, endpoint, ["DEPLOYED_MODEL"], wish.monitoring))
     return calls
+
+
+def preview_note(wish: Wish) -> str:
+    """Returns, as comments of YAML, what these calls depend on."""
+    lines = [
+        f"Nobody was asked: these are the requests of a project without the endpoint {wish.endpoint} and the model",
+        f"{wish.model}. What is there already is found and kept.",
+    ]
+    if wish.share != traffic.ALL:
+        lines.append(f"Where others answer too, the version gets {wish.share} % (--traffic) and they share")
+        lines.append(f"{traffic.ALL - wish.share} %; here are no others, so it gets {traffic.ALL} %.")
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def check(cloud: Cloud, wish: Wish) -> None:

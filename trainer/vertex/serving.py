@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     wish = deployment.make_wish(arguments, cloud)
     if arguments.dry_run:
         artifact = preview_artifact(arguments.model_dir, arguments.staging_bucket)
+        print(rollout.preview_note(wish), end="")
         print_calls(rollout.preview(cloud, wish, artifact))
         return EXIT_OK
     rollout.check(cloud, wish)

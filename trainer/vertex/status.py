@@ -10,6 +10,7 @@ from typing import Any
 from etl.cli import Parser
 from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex import requests, trials, tuning, waiting
+from trainer.vertex.calls import print_calls
 from trainer.vertex.failures import telling
 from trainer.vertex.kinds import BY_COLLECTION, KINDS, Kind, kind_of
 from trainer.vertex.options import Cloud, add_cloud_arguments, cloud
@@ -22,7 +23,7 @@ _JOBS = ("jobs", "tuning", "pipelines", "batch")
 def add_arguments(parser: Parser) -> None:
     """Adds the options of `status`."""
     parser.add_argument("name", metavar="NAME", help="customJobs/123, its full name, or 123 alone")
-    add_cloud_arguments(parser, dry_run=False)
+    add_cloud_arguments(parser)
     parser.add_argument("--wait", action="store_true", help="wait for its end, and fail if it does")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: all that the API says")
 
@@ -30,6 +31,10 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Shows a job."""
     where = cloud(arguments)
+    if arguments.dry_run:
+        # Of a number alone one after the other, until one is found.
+        print_calls([kind.get_call(name) for kind, name in _candidates(arguments.name, where)])
+        return EXIT_OK
     kind, job = find(arguments.name, where)
     is_study = kind is KINDS["tuning"]
     earlier = tuning.fetch(job.name, where, "NAME")[1:] if is_study else []
@@ -58,19 +63,28 @@ def find(given: str, where: Cloud) -> tuple[Kind, Any]:
     Raises:
         ConfigError: there is none.
     """
-    kind = kind_of(given)
-    if kind is not None:
-        return kind, kind.get(where.name(kind.collection, given), where)
-    if not re.fullmatch(r"\d+", given):
-        raise ConfigError("NAME", given, f"a job's number, or one of {', '.join(BY_COLLECTION)} and /ID after it")
+    candidates = _candidates(given, where)
     with telling(f"looking for the job {given}", where):
         from google.api_core import exceptions
-    for each in _JOBS:
-        kind = KINDS[each]
+    for kind, name in candidates:
         try:
-            return kind, kind.get(where.name(kind.collection, given), where)
+            return kind, kind.get(name, where)
         except ConfigError as error:
-            if not isinstance(error.__cause__, exceptions.NotFound):
+            if len(candidates) == 1 or not isinstance(error.__cause__, exceptions.NotFound):
                 raise
     mend = f"python -m trainer.vertex list jobs --project {where.project} --region {where.region}"
     raise ConfigError("NAME", given, f"the number of a job in {where.region}", mend)
+
+
+def _candidates(given: str, where: Cloud) -> list[tuple[Kind, str]]:
+    """Returns the kinds and full names of what a name may mean.
+
+    Raises:
+        ConfigError: it is no name.
+    """
+    kind = kind_of(given)
+    if kind is not None:
+        return [(kind, where.name(kind.collection, given))]
+    if not re.fullmatch(r"[0-9]+", given):
+        raise ConfigError("NAME", given, f"a job's number, or one of {', '.join(BY_COLLECTION)} and /ID after it")
+    return [(KINDS[each], where.name(KINDS[each].collection, given)) for each in _JOBS]

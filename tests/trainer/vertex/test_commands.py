@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from etl.cli import Parser
 from trainer.vertex.commands import COMMANDS
 
 ROOT = Path(__file__).parents[3]
@@ -85,3 +88,43 @@ def test_each_help_is_quick(name: str) -> None:
     result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert int(result.stdout.rsplit("modules: ", 1)[1]) < 500
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_can_be_tried_without_doing_anything(name: str) -> None:
+    parser = Parser(prog=f"trainer.vertex {name}")
+    COMMANDS[name].load().add_arguments(parser)
+    assert "--dry_run" in parser.option_names()
+
+
+@pytest.mark.parametrize(
+    ("words", "requests"),
+    [
+        (("list", "jobs", "--filter", "x=1", "--limit", "3"), ["listCustomJobs"]),
+        (("list", "tensorboards"), ["listTensorboards"]),
+        (("list", "endpoints", "--ours"), ["listEndpoints"]),
+        (("status", "tensorboards/7"), ["getTensorboard"]),
+        (("status", "hyperparameterTuningJobs/7", "--wait"), ["getHyperparameterTuningJob"]),
+        (
+            ("status", "7"),
+            ["getCustomJob", "getHyperparameterTuningJob", "getTrainingPipeline", "getBatchPredictionJob"],
+        ),
+    ],
+    ids=" ".join,
+)
+def test_what_would_be_asked_is_printed(
+    command: Run, words: tuple[str, ...], requests: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("google.cloud.aiplatform_v1")
+    where = ("--project", "petals-123", "--region", "europe-west4")
+    assert command(*words, *where, "--dry_run") == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r"^# (\w+): ", shown, re.MULTILINE) == requests
+    for body in yaml.safe_load_all(shown):
+        assert str(body.get("parent", body.get("name"))).startswith("projects/petals-123/locations/europe-west4")
+
+
+def test_what_would_be_built_is_said(command: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("package", "--output_dir", tmp_path, "--dry_run") == 0
+    assert capsys.readouterr().out.startswith(f"would build {tmp_path}/petalstream-")
+    assert list(tmp_path.iterdir()) == []

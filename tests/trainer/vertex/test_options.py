@@ -100,7 +100,7 @@ def test_gcs_paths() -> None:
             check_gcs("--x", wrong)
 
 
-def test_the_arguments_are_optional_where_a_command_has_no_request() -> None:
+def test_an_account_is_an_option_where_work_runs_as_one() -> None:
     parser = Parser(prog="x")
-    add_cloud_arguments(parser, dry_run=False)
-    assert vars(parser.parse_args([])) == vars(argparse.Namespace(project=None, region=None))
+    add_cloud_arguments(parser)
+    assert vars(parser.parse_args([])) == vars(argparse.Namespace(project=None, region=None, dry_run=False))

@@ -67,6 +67,19 @@ def test_a_second_time_does_nothing(vertex: VertexServer, deploy: Run, put_model
     assert writes(vertex) == []
 
 
+def test_what_is_printed_says_that_nobody_was_asked(
+    vertex: VertexServer, deploy: Run, put_model: PutModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy(put_model(1), "--traffic", "10", "--dry_run") == 0
+    assert vertex.calls == []
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if line.startswith("# ")]
+    said = " ".join(line[2:] for line in lines)
+    assert "Nobody was asked: these are the requests of a project without the endpoint petalstream" in said
+    assert "the version gets 10 % (--traffic) and they share 90 %; here are no others, so it gets 100 %." in said
+    assert [body["trafficSplit"] for body in yaml.safe_load_all(shown) if "trafficSplit" in body] == [{"0": 100}]
+
+
 def test_what_is_printed_is_what_is_sent(
     vertex: VertexServer, deploy: Run, put_model: PutModel, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,9 +80,9 @@ def test_a_command_is_taken(words: list[str]) -> None:
 def is_offline(words: list[str]) -> bool:
     """Tells whether a command can print its requests with nothing but itself: no files here, no jobs there."""
     module, name, *rest = words
-    if module != "trainer.vertex" or name not in ("train", "tune", "deploy", "batch-predict", "retrain", "tensorboard"):
+    if module != "trainer.vertex" or name == "dataset":
         return False
-    reads = name == "batch-predict" and "--input" not in rest
+    reads = name == "predict" or (name == "batch-predict" and "--input" not in rest)
     return not reads and not {"out/flowers", "--from_best_trial"} & set(rest)
 
 
@@ -95,7 +95,10 @@ def test_a_command_prints_requests(
     monkeypatch.setenv("GOOGLE_CLOUD_REGION", "europe-west4")
     _, name, *rest = words
     assert run_main(main, [name, "--dry_run", *rest]) == 0, capsys.readouterr().err
-    assert all(isinstance(body, dict) for body in yaml.safe_load_all(capsys.readouterr().out))
+    shown = capsys.readouterr().out
+    # It sends nothing.
+    if name != "package":
+        assert all(isinstance(body, dict) for body in yaml.safe_load_all(shown))
 
 
 def test_commands_in_sentences_exist() -> None:
