@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import console, note
 from etl.errors import EXIT_FAILED, EXIT_OK
-from etl.parsing import parse_json
+from etl.parsing import is_text, parse_json
 from trainer.predict import Prediction
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ def read_results(lines: Iterable[str]) -> Iterator[Prediction]:
             continue
         answer: Any = content.get("prediction")
         try:
-            name, index = str(answer["class_str"]), int(answer["class_int"])
-            yield Prediction(file, class_str=name, class_int=index, probability=float(answer["probability"]))
-        except (KeyError, TypeError, ValueError):
+            name, index, probability = answer["class_str"], int(answer["class_int"]), float(answer["probability"])
+            if not (is_text(name) and math.isfinite(probability)):
+                raise ValueError("no class, or no probability")
+            yield Prediction(file, class_str=name, class_int=index, probability=probability)
+        except (KeyError, TypeError, ValueError, OverflowError):
             reason = str(content.get("error") or answer or "no answer")
             yield Prediction(file, error=reason[:200])
 

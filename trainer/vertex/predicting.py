@@ -198,7 +198,7 @@ def read_answer(prediction: Any, gives: str) -> Mapping[str, Any] | str:
             "probability": float(prediction["probability"]),
             "probabilities": [float(share) for share in prediction.get("probabilities", ())],
         }
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         names = ", ".join(sorted(prediction)) if isinstance(prediction, dict) else str(prediction)[:80]
         is_coloriser = isinstance(prediction, dict) and not set(COLOUR_OUTPUTS).isdisjoint(prediction)
         hint = "; a model of colours needs --output_dir" if gives == "classes" and is_coloriser else ""
