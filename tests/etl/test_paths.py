@@ -146,6 +146,14 @@ def test_the_environment_is_checked_as_flags_are(
     assert "--model_dir: got 's3://bucket/model'" in capsys.readouterr().err
 
 
+def test_a_script_that_loads_a_data_set_is_told_too() -> None:
+    from trainer import ingest
+
+    for path in ("s3://bucket/data", "gs:/bucket/data"):
+        with pytest.raises(ConfigError, match=f"data_dir: got '{path}', expected a local path or gs://"):
+            ingest.load(path, "train", ingest.IngestConfig())
+
+
 def test_nothing_heavy_is_loaded_to_say_so() -> None:
     modules = sorted({module for module, _, _ in COMMANDS})
     check = (

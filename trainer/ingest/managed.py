@@ -76,10 +76,10 @@ def localise(data_dir: str) -> str:
             an object store.
 
     Raises:
-        ConfigError: there are no such files, or a line isn't what it should be.
+        ConfigError: no path that is supported; there are no such files, or a line isn't what it should be.
         DatasetError: no line has a label.
     """
-    return _write_once(data_dir) if is_managed(data_dir) else data_dir
+    return _write_once(data_dir) if is_managed(data_dir) else paths.check("data_dir", data_dir)
 
 
 @functools.cache
