@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -50,11 +50,31 @@ class Parser(argparse.ArgumentParser):
             raise ConfigError(name, got, f"one of {choices}")
         argument = re.fullmatch(r"argument ([^:]+): (.+)", message)
         if argument:
-            raise ConfigError(argument[1], None, argument[2])
+            raise ConfigError(argument[1], None, argument[2].replace("expected one argument", "a value"))
         unknown = re.fullmatch(r"unrecognized arguments: (.+)", message)
         if unknown:
             raise unknown_option(unknown[1].split()[0], self.option_names(), self.prog)
         raise ConfigError(self.prog, None, message)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parses as argparse does, and takes a value that begins with one dash for a value, where one is expected."""
+        return super().parse_known_args(self._joined(sys.argv[1:] if args is None else args), namespace)
+
+    def _joined(self, args: Sequence[str]) -> list[str]:
+        """Joins an option and its value by `=` where argparse would take the value for an option of its own."""
+        joined: list[str] = []
+        is_open = True
+        for argument in args:
+            is_open = is_open and argument != "--"
+            action = self._option_string_actions.get(joined[-1]) if joined and is_open else None
+            is_like_an_option = re.match("-[^-]", argument) and argument not in self._option_string_actions
+            if action is not None and action.nargs is None and is_like_an_option:
+                joined[-1] += f"={argument}"
+            else:
+                joined.append(argument)
+        return joined
 
     def option_names(self) -> list[str]:
         """Returns all long option names that this parser knows."""
@@ -108,7 +128,7 @@ def path(field: str) -> Callable[[str], str]:
         field: The option's name, for the message.
 
     Returns:
-        A function from text to the same text that raises `ConfigError`.
+        A function from text to the path, see `paths.check`, that raises `ConfigError`.
     """
     return functools.partial(paths.check, field)
 
@@ -117,9 +137,10 @@ def local_path(field: str) -> Callable[[str], str]:
     """Makes an argparse `type` for a path on this machine; raises `ConfigError` for any other."""
 
     def parse(text: str) -> str:
-        if paths.is_remote(paths.check(field, text)):
+        path = paths.check(field, text)
+        if paths.is_remote(path):
             raise ConfigError(field, text, "a local path")
-        return text
+        return path
 
     return parse
 

@@ -6,6 +6,7 @@ Until then everything lies under `.building-<run id>/`, where nobody takes it fo
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import platform
@@ -22,10 +23,12 @@ from typing import Any
 import etl
 from etl import card, croissant, index, locks, publishing, sources, storage, tfds_info, variants
 from etl import manifest as manifests
+from etl import rejected as rejected_inputs
 from etl.cli import note
 from etl.config import EtlConfig
-from etl.errors import REASONS, DatasetError
+from etl.errors import DatasetError
 from etl.failures import essence
+from etl.lines import decode_rejections
 from etl.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
@@ -89,23 +92,6 @@ class PlanFacts:
 def building_dir(output: str, run_id: str) -> str:
     """Returns a run's own folder in an output."""
     return f"{output}/{BUILDING_PREFIX}{run_id}"
-
-
-def check_rejected(rejected: Mapping[str, int], num_read: int, largest_fraction: float) -> None:
-    """Checks that not too many inputs were rejected.
-
-    Raises:
-        DatasetError: there were; it names the commonest reason.
-    """
-    total = sum(rejected.values())
-    if not total or (total <= largest_fraction * num_read and total < num_read):
-        return
-    reason, count = max(rejected.items(), key=lambda item: item[1])
-    raise DatasetError(
-        f"{total:,} of {num_read:,} inputs were rejected, {total / num_read:.1%}, and "
-        f"--max_rejected_fraction is {largest_fraction:g}; the commonest reason: "
-        f"{reason} ({REASONS[reason]}), {count:,} times"
-    )
 
 
 def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult]) -> Manifest:
@@ -173,8 +159,17 @@ def _count(config: EtlConfig, facts: PlanFacts, results: list[UnitResult]) -> Co
             raise DatasetError(
                 f"variants {config.variants[0]} and {name} rejected different inputs: {first} and {tally}"
             )
-    check_rejected(first.rejected, first.read, config.max_rejected_fraction)
+    if rejected_inputs.is_too_many(first.rejected, first.read, config.max_rejected_fraction):
+        listed = (decode_rejections(storage.read_bytes(path)) for path in _rejected_paths(config, facts, results))
+        every = itertools.chain.from_iterable(listed)
+        rejected_inputs.fail(first.rejected, first.read, config.max_rejected_fraction, every, config.output)
     return first
+
+
+def _rejected_paths(config: EtlConfig, facts: PlanFacts, results: list[UnitResult]) -> list[str]:
+    """Returns the files that list the rejected inputs, each input once: all variants reject the same."""
+    mine = [result for result in results if result.unit.variant == config.variants[0]]
+    return [facts.rejected_path, *(path for result in mine for path in result.rejected_paths)]
 
 
 def _variant(config: EtlConfig, facts: PlanFacts, name: str, results: list[UnitResult]) -> Variant:
@@ -301,10 +296,7 @@ def _prepare(
         tfds_info.write_info(new_dir, manifest, variant)
         placed += [(f"{new_dir}/{name}/{each}", manifests.join(config.output, name, each)) for each in _BESIDE_SHARDS]
     croissant.write_croissant(new_dir, manifest, indexes)
-    first = config.variants[0]
-    rejected = [facts.rejected_path]
-    rejected += [path for result in results if result.unit.variant == first for path in result.rejected_paths]
-    lines = b"".join(ordered_map(storage.read_bytes, rejected, NUM_READERS))
+    lines = b"".join(ordered_map(storage.read_bytes, _rejected_paths(config, facts, results), NUM_READERS))
     storage.write_atomically(f"{new_dir}/{manifests.REJECTED_NAME}", lines)
     placed += [(f"{new_dir}/{each}", manifests.join(config.output, each)) for each in _BESIDE_MANIFEST]
     there = {file.path for file in storage.scan(new_dir)} | found
@@ -327,7 +319,7 @@ def _replaced(config: EtlConfig, facts: PlanFacts, manifest: Manifest, old: byte
         splits |= set(variant.splits)
     paths = [
         manifests.join(config.output, each)
-        for each in (*_BESIDE_MANIFEST, card.FILE_NAME)
+        for each in (*_BESIDE_MANIFEST, card.FILE_NAME, rejected_inputs.FAILED_NAME)
         if storage.exists(manifests.join(config.output, each))
     ]
     for name in sorted(variants_of):

@@ -36,19 +36,19 @@ def is_remote(path: str) -> bool:
 
 
 def check(field: str, path: str) -> str:
-    """Returns a path that is supported.
+    """Returns a path that is supported, a `~` in front of a local one expanded.
 
     Args:
         field: The option that named it, for the message.
         path: As given.
 
     Raises:
-        ConfigError: it isn't.
+        ConfigError: it isn't, or it is empty, which would stand for the current folder.
     """
-    wrong = problem(path)
+    wrong = problem(path) if path.strip() else "it is empty: is a variable not set?"
     if wrong:
         raise ConfigError(field, path, EXPECTED, wrong)
-    return path
+    return path if _URL.match(path) else os.path.expanduser(path)
 
 
 def problem(path: str, folder: str = "") -> str:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from etl import failures, locks, manifest, progress, publishing, storage, workers
+from etl import failures, locks, manifest, progress, publishing, rejected, storage, workers
 from etl.cli import load_tensorflow, note
 from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
@@ -20,7 +20,6 @@ from etl.finalise import (
     BUILDING_PREFIX,
     PlanFacts,
     building_dir,
-    check_rejected,
     content_digest,
     read_manifest,
     recover,
@@ -68,7 +67,7 @@ def _show(command: Command) -> int:
     if launch is None:
         _check_weights(config)
     with archive.offline(), Plan(config) as plan:
-        _fill(plan)
+        _fill(plan, keeps=False)
         print_plan(plan)
         if launch is not None:
             run_id = _new_run_id()
@@ -109,7 +108,7 @@ def _write_held(command: Command, run: Launch | Here, replaces: str, started: fl
         load_tensorflow()
     _check_weights(config, load=loads_weights)
     with Plan(config) as plan:
-        _fill(plan)
+        _fill(plan, keeps=True)
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
             note(f"{config.output}: complete already, nothing to resume")
@@ -124,10 +123,13 @@ def _write_held(command: Command, run: Launch | Here, replaces: str, started: fl
     return EXIT_OK
 
 
-def _fill(plan: Plan) -> None:
+def _fill(plan: Plan, *, keeps: bool) -> None:
+    """Lists all inputs; `keeps` says whether to keep a list of the rejected ones where they are too many."""
     plan.fill()
     print_notes(plan.describe())
-    check_rejected(plan.rejected(), plan.num_read, plan.config.max_rejected_fraction)
+    counts, fraction = plan.rejected(), plan.config.max_rejected_fraction
+    if rejected.is_too_many(counts, plan.num_read, fraction):
+        rejected.fail(counts, plan.num_read, fraction, plan.rejections(), plan.config.output if keeps else None)
 
 
 def _summarise(config: EtlConfig) -> None:

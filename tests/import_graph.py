@@ -27,7 +27,7 @@ FLOORS: tuple[set[str], ...] = (
     {"failures", "index", "index_check", "locks", "publishing", "reading", "storage"},
     {"config", "croissant", "embedding", "sources", "tfds_info", "variants"},
     {"assemble", "card", "contact_sheet", "digests", "plan", "report", "verify", "work"},
-    {"finalise", "resume", "workers"},
+    {"finalise", "rejected", "resume", "workers"},
     {"pipeline", "transforms"},
     {"dask_runner", "dataflow", "portable", "prism_runner", "runners", "tied"},
     {"inspect", "options", "run"},

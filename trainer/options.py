@@ -268,7 +268,7 @@ def _parse(known: Parser, argv: Sequence[str], source: Source, environ: Mapping[
     for name in _PATHS:
         # Whether a flag, the file or the environment says it.
         if name in given:
-            paths.check(f"--{name}", given[name])
+            given[name] = paths.check(f"--{name}", given[name])
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     config = TrainConfig(
         **{name: value for name, value in given.items() if name in fields},
@@ -324,7 +324,7 @@ def _read_yaml(path: str) -> Mapping[str, Any]:
     Raises:
         ConfigError: there is none, it can't be read, or it holds something else.
     """
-    paths.check("--config", path)
+    path = paths.check("--config", path)
     try:
         content = parse_yaml(read_bytes(path) if is_remote(path) else Path(path).read_bytes())
     except OSError as error:

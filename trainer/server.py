@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model_dir = arguments.model_dir or told.model_dir
     if model_dir is None:
         raise ConfigError("--model_dir", None, "an exported model", f"${contract.STORAGE_URI} may say it too")
-    paths.check("--model_dir", model_dir)
+    model_dir = paths.check("--model_dir", model_dir)
     try:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

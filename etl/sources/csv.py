@@ -139,7 +139,7 @@ def _problem(layout: Layout, row: Row, way: str | None) -> str:
     """Returns what is wrong with a row, "" where nothing is."""
     if len(row.cells) != layout.num_columns:
         hint = "; further columns need a header line" if len(row.cells) > layout.num_columns == 2 else ""
-        return f"{len(row.cells)} cells instead of {layout.num_columns}{hint}"
+        return f"{quantity(len(row.cells), 'cell')} instead of {layout.num_columns}{hint}"
     path, label = row.cells[layout.path], row.cells[layout.label].strip()
     if not path.strip() or not label:
         return "no path" if label else "no label"

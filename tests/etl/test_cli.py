@@ -23,7 +23,7 @@ def parser() -> Parser:
     [
         (["--needed", "1", "--size", "x"], "--size: got 'x', expected a whole number from 1 to 9"),
         (["--needed", "1", "--size", "10"], "--size: got '10', expected a whole number from 1 to 9"),
-        (["--needed", "1", "--size"], "--size: .*expected one argument"),
+        (["--needed", "1", "--size"], "--size: .*expected a value"),
         (["--needed", "1", "--kind", "c"], "--kind: got 'c', expected one of"),
         ([], "--needed: got None, expected a value; see python -m etl.some --help"),
         (["--needed", "1", "--sizes", "3"], r"--sizes: .*did you mean --size\?"),
@@ -72,3 +72,15 @@ def test_it_shows_when_the_block_raises(capfd: pytest.CaptureFixture[str]) -> No
 
 def test_tables_in_files_are_wide() -> None:
     assert console().width >= 100
+
+
+@pytest.mark.parametrize("value", ["-0000[0-3]-of-*", "-1", "-x=y"])
+def test_a_value_may_begin_with_a_dash(value: str) -> None:
+    made = Parser(prog="etl.some")
+    made.add_argument("--pattern")
+    made.add_argument("--quiet", action="store_true")
+    arguments, rest = made.parse_known_args(["--quiet", "--pattern", value, "--other", "-z", "--", "--pattern", "-y"])
+    assert (arguments.pattern, arguments.quiet) == (value, True)
+    assert rest[:2] == ["--other", "-z"]
+    with pytest.raises(ConfigError, match="--pattern: got None, expected a value"):
+        made.parse_args(["--pattern", "--quiet"])

@@ -11,7 +11,7 @@ from etl import card, publishing
 from etl import manifest as manifests
 from etl.config import EtlConfig
 from etl.errors import DatasetError, StorageError
-from etl.finalise import PlanFacts, check_rejected, content_digest, finalise, unfinished_runs
+from etl.finalise import PlanFacts, content_digest, finalise, unfinished_runs
 from etl.index import RecordList
 from etl.lines import encode_rejections
 from etl.publishing import OvertakenError
@@ -242,19 +242,3 @@ def test_variants_that_disagree_are_no_data_set(tmp_path: Path) -> None:
     results = [attempt(tmp_path), attempt(tmp_path, variant="pixel", examples=2)]
     with pytest.raises(DatasetError, match="4 inputs were read, but 2 written"):
         finalise(both, facts(tmp_path, num_shards=2), results)
-
-
-@pytest.mark.parametrize(
-    ("rejected", "read", "fails"), [({}, 10, False), ({"empty": 1}, 100, False), ({"empty": 2}, 100, True)]
-)
-def test_the_threshold_is_a_share_of_the_inputs(rejected: dict[str, int], read: int, fails: bool) -> None:
-    if not fails:
-        check_rejected(rejected, read, 0.01)
-        return
-    with pytest.raises(DatasetError, match=r"2 of 100 inputs were rejected, 2\.0%.*commonest reason: empty"):
-        check_rejected(rejected, read, 0.01)
-
-
-def test_a_run_of_which_nothing_is_left_fails_at_any_threshold() -> None:
-    with pytest.raises(DatasetError, match="3 of 3 inputs were rejected"):
-        check_rejected({"empty": 3}, 3, 1.0)

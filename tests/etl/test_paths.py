@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from etl import paths, storage
 from etl.errors import ConfigError, run_main
+from trainer import options
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,10 +47,25 @@ def test_what_is_wrong_is_said(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["gs://bucket", "gs://bucket/", "gs://b/a b/**/*.jpg", "/data", "data/x:y", "C:/data", "", "gsx//a", "imagenet"],
+    ["gs://bucket", "gs://bucket/", "gs://b/a b/**/*.jpg", "/data", "data/x:y", "C:/data", "a~", "gsx//a", "imagenet"],
 )
 def test_what_is_right_passes(path: str) -> None:
     assert paths.check("--input", path) == path
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_not_the_current_folder(path: str) -> None:
+    with pytest.raises(
+        ConfigError, match="--output: got '.*', expected a local path .*; it is empty: is a variable not"
+    ):
+        paths.check("--output", path)
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert paths.check("--output", "~/data") == "/home/me/data"
+    command = options.parse(["--data_dir=~/d", "--output_dir", "~/o", "--model", "linear"], {})
+    assert (command.config.data_dir, command.config.output_dir) == ("/home/me/d", "/home/me/o")
 
 
 def test_a_local_file_of_such_a_name_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_two_flags_are_enough() -> None:
             "--num_epoch: got '--num_epoch', expected an option that exists; did you mean --num_epochs?",
         ),
         (["--model", "linear", "--dropout", "0.5"], "--dropout: got 0.5, expected a hyperparameter that linear takes"),
-        (["--config"], "--config: .*expected one argument"),
+        (["--config"], "--config: .*expected a value"),
     ],
 )
 def test_wrong_flags_end_in_one_line(flags: list[str], message: str) -> None:

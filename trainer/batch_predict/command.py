@@ -25,6 +25,8 @@ from trainer.batch_predict.lines import plan_units
 
 PROG = "trainer.batch_predict"
 
+_HINT = "nothing was written; the same command begins anew"
+
 _EPILOG = """\
 --make_instances writes one JSON line an image: {"key": "daisy/1.jpg", "image_bytes": {"b64": "..."}}, or with
 --by_name {"key": "daisy/1.jpg", "filenames": "/photos/daisy/1.jpg"}. Without it --input is such a file, and each of
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = storage.absolute(arguments.output)
     if storage.is_local(output) and os.path.isdir(output):
         raise ConfigError("--output", arguments.output, "a file, and this is a folder")
-    with locks.hold(lock_path(output), "--output", arguments.output):
+    with failures.interruptible(lambda: _HINT), locks.hold(lock_path(output), "--output", arguments.output):
         if not arguments.overwrite and storage.exists(output):
             raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
         if arguments.make_instances:

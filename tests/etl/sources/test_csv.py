@@ -111,7 +111,7 @@ def test_a_label_outside_the_labels_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (b"a.jpg", "1 cells instead of 2"),
+        (b"a.jpg", "1 cell instead of 2"),
         (b"a.jpg,roses,TRAIN", "3 cells instead of 2; further columns need a header line"),
         (b",roses", "no path"),
         (b"a.jpg, ", "no label"),

@@ -138,26 +138,38 @@ def test_nothing_to_do_is_an_error(run_dir: Path, tmp_path: Path, capfd: pytest.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "in.jsonl"]
 
 
-def test_a_killed_run_leaves_no_output_and_the_next_one_clears_up(
-    run_dir: Path, photo_files: dict[str, list[Path]], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_leaves_no_output_and_the_next_one_clears_up(
+    run_dir: Path, photo_files: dict[str, list[Path]], tmp_path: Path, number: signal.Signals
 ) -> None:
     few = instances_of(tmp_path, [str(path) for path in photo_files["train"]])
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    # Minutes of work; it is killed as soon as there is anything to see.
+    # Minutes of work; it is ended as soon as there is anything to see.
     with open(source, "wb") as stream:
         stream.writelines(b"".join(few) for _ in range(5_000))
     arguments = ["--model_dir", str(run_dir), "--input", str(source), "--output", str(output)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "trainer.batch_predict", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-m", "trainer.batch_predict", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # What starts the tests may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     pattern = f"{output.name}{BUILDING_INFIX}*/*.jsonl"
     while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(pattern)):
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    printed, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL, printed.decode()
+    process.send_signal(number)
+    printed = process.communicate()[0].decode()
     assert not output.exists()
-    assert list(tmp_path.glob(pattern))
+    if number == signal.SIGKILL:
+        assert process.returncode == -number, printed
+        assert list(tmp_path.glob(pattern))
+    else:
+        assert process.returncode == 128 + number, printed
+        word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+        assert printed.splitlines()[-1] == f"error: {word}; nothing was written; the same command begins anew"
+        assert "Traceback" not in printed
+        assert not list(tmp_path.glob(pattern))
     source.write_bytes(b"".join(few))
     assert ask(run_dir, source, output) == 0
     assert len(read(output)) == len(few)
