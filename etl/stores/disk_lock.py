@@ -78,7 +78,13 @@ class DiskLock:
         folder = Path(self._path).parent
         while True:
             missing = [each for each in (folder, *folder.parents) if not each.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                if folder.is_dir() or not folder.exists():
+                    # Deleted by a holder that made it, between two looks of `mkdir`.
+                    continue
+                raise
             self._made = missing or self._made
             # A holder that releases it deletes a folder of its own.
             with contextlib.suppress(FileNotFoundError):

@@ -108,9 +108,3 @@ def test_another_backend_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(ConfigError, match="KERAS_BACKEND: got 'jax', expected tensorflow"):
         train(*prepare(data_dir))
-
-
-def test_a_data_set_on_another_file_system_is_read_through_tensorflow(data_dir: Path) -> None:
-    from trainer.data import load_manifest
-
-    assert load_manifest(f"file://{data_dir}") == manifest.load(data_dir)

@@ -92,7 +92,8 @@ def load(data_dir: str) -> Manifest:
 
 def stable(manifest: Manifest) -> dict[str, object]:
     content: dict[str, object] = json.loads(manifests.to_json(manifest))
-    del content["run"]
+    # The folders have other names.
+    del content["run"], content["dataset"]
     config = content["config"]
     assert isinstance(config, dict)
     for name in ("input", "labels"):

@@ -62,7 +62,7 @@ def test_real_flowers_as_predict_says_with_what_is_broken_in_its_place(
         7: (b'{"key": "nothing"}\n', "expected one of image_bytes and filenames"),
         8: (b'{"key": "base64", "image_bytes": {"b64": "*"}}\n', "image_bytes is no base64"),
         30: (b'{"key": "text", "image_bytes": {"b64": "bm8gaW1hZ2U="}}\n', "not_an_image: "),
-        44: (json.dumps({"key": "half", "image_bytes": {"b64": half}}).encode(), "can't be decoded: "),
+        44: (json.dumps({"key": "half", "image_bytes": {"b64": half}}).encode(), "truncated: the file ends"),
     }
     for place, (line, _) in broken.items():
         instances.insert(place, line)
