@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import math
 import os
 import re
 import sys
@@ -143,6 +144,26 @@ def local_path(field: str) -> Callable[[str], str]:
         return path
 
     return parse
+
+
+def seconds_of(variable: str, default: float) -> float:
+    """Returns the seconds that an environment variable sets.
+
+    Args:
+        variable: Its name.
+        default: Where it is unset or empty.
+
+    Raises:
+        ConfigError: it holds no number of seconds above 0.
+    """
+    text = os.environ.get(variable, "")
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError(variable, text, "a number of seconds above 0")
+    return seconds
 
 
 def to_whole(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import os
 import re
 import threading
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl.cli import seconds_of
 from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostError, one_line
 
 if TYPE_CHECKING:
@@ -109,14 +109,7 @@ def retry_seconds() -> float:
     Raises:
         ConfigError: the variable that says so holds no number of seconds above 0.
     """
-    text = os.environ.get(SECONDS_VARIABLE, "")
-    try:
-        seconds = float(text) if text else _DEFAULT_SECONDS
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise ConfigError(SECONDS_VARIABLE, text, "a number of seconds above 0")
-    return seconds
+    return seconds_of(SECONDS_VARIABLE, _DEFAULT_SECONDS)
 
 
 def retry(seconds: float | None = None) -> Retry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import uuid
@@ -10,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from etl.errors import ConfigError, PetalstreamError
+from etl.cli import seconds_of
+from etl.errors import PetalstreamError
 
 LEASE_VARIABLE = "PETALSTREAM_LEASE_SECONDS"
 _DEFAULT_LEASE_SECONDS = 60.0
@@ -70,11 +70,4 @@ def lease_seconds() -> float:
     Raises:
         ConfigError: the variable that says so holds no number of seconds above 0.
     """
-    text = os.environ.get(LEASE_VARIABLE, "")
-    try:
-        seconds = float(text) if text else _DEFAULT_LEASE_SECONDS
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise ConfigError(LEASE_VARIABLE, text, "a number of seconds above 0")
-    return seconds
+    return seconds_of(LEASE_VARIABLE, _DEFAULT_LEASE_SECONDS)
