@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from etl import paths
 from etl.cli import note
 from etl.errors import ConfigError
 from etl.stores.holder import LEASE_VARIABLE, Holder, LostLockError, lease_seconds
@@ -80,7 +81,7 @@ def hold(path: str, option: str, got: str, *, wait_seconds: float = 0.0) -> Iter
 
 
 def _make(path: str) -> Lock:
-    if "://" in path:
+    if paths.is_remote(path):
         from etl.stores.gcs_lease import Lease
 
         return Lease(path)
@@ -90,7 +91,7 @@ def _make(path: str) -> Lock:
 
 
 def _acquire(lock: Lock, path: str, option: str, got: str, wait_seconds: float) -> None:
-    seconds = _REMOTE_LOOK_SECONDS if "://" in path else _LOOK_SECONDS
+    seconds = _REMOTE_LOOK_SECONDS if paths.is_remote(path) else _LOOK_SECONDS
     deadline = time.monotonic() + wait_seconds
     is_told = False
     while (holder := lock.acquire()) is not None:
