@@ -30,7 +30,7 @@ from trainer.files import is_remote, read_bytes, write_bytes, writing
 if TYPE_CHECKING:
     import keras
 
-LATEST_NAME = "latest.json"
+_LATEST_NAME = "latest.json"
 _STATE_PREFIX = "state-"
 # Of the facts that a run goes on from.
 _KINDS: Mapping[str, type] = {
@@ -95,7 +95,7 @@ def read_file(path: str) -> State | None:
 
 def exists(folder: str) -> bool:
     """Returns whether an unfinished run has left a backup in a folder."""
-    return files.exists(posixpath.join(folder, LATEST_NAME))
+    return files.exists(posixpath.join(folder, _LATEST_NAME))
 
 
 def save(folder: str, state: State) -> None:
@@ -121,7 +121,7 @@ def _save(folder: str, state: State) -> None:
     name = f"{_STATE_PREFIX}{digest[:16]}.npz"
     write_bytes(posixpath.join(folder, name), data)
     content = {"file": name, "sha256": digest, "facts": dict(state.facts)}
-    write_bytes(posixpath.join(folder, LATEST_NAME), json.dumps(content).encode())
+    write_bytes(posixpath.join(folder, _LATEST_NAME), json.dumps(content).encode())
     for other in tf.io.gfile.listdir(folder):
         if other.startswith(_STATE_PREFIX) and other != name:
             tf.io.gfile.remove(posixpath.join(folder, other))
@@ -138,7 +138,7 @@ def load(folder: str) -> State | None:
     """
     import tensorflow as tf
 
-    latest = posixpath.join(folder, LATEST_NAME)
+    latest = posixpath.join(folder, _LATEST_NAME)
     if not tf.io.gfile.exists(latest):
         return None
     mend = "delete it to start anew"
@@ -199,7 +199,7 @@ def remove(folder: str) -> None:
         return
     # The file that names the other first: what is left by a kill is no backup.
     for name in sorted(tf.io.gfile.listdir(folder)):
-        if name.startswith((LATEST_NAME, _STATE_PREFIX)):
+        if name.startswith((_LATEST_NAME, _STATE_PREFIX)):
             tf.io.gfile.remove(posixpath.join(folder, name))
     if not is_remote(folder) and not os.listdir(folder):
         os.rmdir(folder)
@@ -236,7 +236,7 @@ def differences(facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str,
 
 def read_facts(folder: str) -> Mapping[str, Any]:
     """Returns the facts of the latest backup, local or on an object store; nothing where they can't be read."""
-    path = posixpath.join(folder, LATEST_NAME)
+    path = posixpath.join(folder, _LATEST_NAME)
     try:
         content = parse_json(read_bytes(path) if is_remote(path) else Path(path).read_bytes(), allow_nan=True)
         facts: Mapping[str, Any] = content["facts"]

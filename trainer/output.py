@@ -33,8 +33,7 @@ from pathlib import Path
 from etl import limits, locks, storage
 from etl import publishing as exchanges
 from etl.errors import ConfigError
-from trainer import files
-from trainer.backup import LATEST_NAME
+from trainer import backup, files
 
 MODEL_NAME = "model"
 HISTORY_NAME = "history.json"
@@ -165,14 +164,16 @@ def check(places: Places, *, overwrite: bool, resume: bool = False, other: str =
     Raises:
         ConfigError: there is a model that may not be replaced, or an unfinished run.
     """
-    if not (overwrite or resume) and files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE)):
+    if overwrite or resume:
+        return
+    if is_finished(places):
         raise ConfigError(
             "--output_dir",
             places.output_dir,
             f"a folder without a model ({places.model_dir})",
             "add --overwrite to replace it once the new one is done",
         )
-    if not (overwrite or resume) and files.exists(posixpath.join(places.checkpoint_dir, LATEST_NAME)):
+    if backup.exists(places.checkpoint_dir):
         raise ConfigError(
             "--output_dir",
             places.output_dir,
