@@ -19,9 +19,7 @@ from types import FrameType
 
 from etl import limits, storage
 from etl.errors import (
-    TRACE_VARIABLE as TRACE_VARIABLE,
-)
-from etl.errors import (
+    TRACE_VARIABLE,
     DatasetError,
     LimitError,
     PetalstreamError,

@@ -36,8 +36,6 @@ from etl.records import UnitResult
 from etl.sharding import shard_name
 from etl.work import STATISTICS_STRIDE
 
-BUILDING_PREFIX = ".building-"
-
 # Beside the shards of a variant, for other readers.
 _BESIDE_SHARDS = (index.FILE_NAME, *tfds_info.FILE_NAMES)
 # Beside the manifest.
@@ -91,7 +89,7 @@ class PlanFacts:
 
 def building_dir(output: str, run_id: str) -> str:
     """Returns a run's own folder in an output."""
-    return f"{output}/{BUILDING_PREFIX}{run_id}"
+    return f"{output}/{manifests.BUILDING_PREFIX}{run_id}"
 
 
 def finalise(config: EtlConfig, facts: PlanFacts, results: Iterable[UnitResult]) -> Manifest:
@@ -380,4 +378,4 @@ def recover(output: str) -> None:
 def unfinished_runs(output: str) -> list[str]:
     """Returns the folders of runs into this output that are going on or were killed."""
     names = storage.list_folders(output)
-    return [f"{output}/{name}" for name in names if name.startswith(BUILDING_PREFIX)]
+    return [f"{output}/{name}" for name in names if name.startswith(manifests.BUILDING_PREFIX)]

@@ -21,6 +21,8 @@ from etl.schema import SCHEMA_VERSION
 
 FILE_NAME = "manifest.json"
 REJECTED_NAME = "rejected.jsonl"
+# In an output: how the name of the own folder of an unfinished run starts.
+BUILDING_PREFIX = ".building-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
 from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
 from etl.finalise import (
-    BUILDING_PREFIX,
     PlanFacts,
     building_dir,
     content_digest,
@@ -226,7 +225,7 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
     """Writes down what the workers need, in the run's own folder."""
     config = command.config
     earlier = find(config, job)
-    run_id = earlier.rpartition(BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
+    run_id = earlier.rpartition(manifest.BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
     own_dir = building_dir(config.output, run_id)
     units = []
     for unit, content in plan.units(_plan_dir(config, run_id)):

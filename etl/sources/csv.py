@@ -22,6 +22,7 @@ from etl import paths, storage
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.notes import NUM_EXAMPLES, Examples
+from etl.parsing import is_text
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import names, splits, tree, vocabulary
 from etl.sources.columns import EXPECTED, Layout, learn, open_text
@@ -143,7 +144,7 @@ def _problem(layout: Layout, row: Row, way: str | None) -> str:
     path, label = row.cells[layout.path], row.cells[layout.label].strip()
     if not path.strip() or not label:
         return "no path" if label else "no label"
-    if "\0" in path + label or not _is_utf8(path + label):
+    if "\0" in path + label or not is_text(path + label):
         return "no UTF-8 text: save the file as UTF-8"
     if wrong := paths.problem(path, posixpath.dirname(layout.csv_path)):
         return f"{path!r} is not {paths.EXPECTED}: {wrong}"
@@ -183,11 +184,3 @@ def _origin(layout: Layout, row: Row) -> str:
 
 def _key(layout: Layout, uri: str) -> str:
     return uri.removeprefix(layout.base.rstrip("/") + "/")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

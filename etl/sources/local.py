@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from etl import manifest
 from etl.errors import ConfigError
 from etl.sources import names
 from etl.sources.found import FoundFile, as_text
@@ -150,12 +151,12 @@ class Walk:
         return names.normal(first)
 
     def _is_dataset(self, folder: _Folder, entries: _Entries) -> bool:
-        if folder.real == self._output or any(name.startswith(names.BUILDING_PREFIX) for name in entries.folders):
+        if folder.real == self._output or any(name.startswith(manifest.BUILDING_PREFIX) for name in entries.folders):
             return True
-        if "manifest.json" not in entries.names:
+        if manifest.FILE_NAME not in entries.names:
             return False
         try:
-            with open(f"{folder.path}/manifest.json", "rb") as file:
+            with open(f"{folder.path}/{manifest.FILE_NAME}", "rb") as file:
                 return names.is_manifest(file.read(names.MANIFEST_HEAD_BYTES))
         except OSError:
             return False

@@ -42,8 +42,6 @@ _DOCUMENT_NAMES = """
 license, licence, readme, copying, notice, changelog, authors, citation, makefile, md5sums
 """
 
-# How the name of an unfinished run's own folder starts.
-BUILDING_PREFIX = ".building-"
 MANIFEST_HEAD_BYTES = 4096
 _MANIFEST_HEAD = re.compile(rb'\s*\{\s*"schema_version":.{0,40}"dataset":.{0,1000}"fingerprint":', re.DOTALL)
 

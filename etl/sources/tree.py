@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from etl import storage
+from etl import manifest, storage
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS
 from etl.records import StoredFile
@@ -64,7 +64,7 @@ def list_folders(folder: str, output: str | None = None) -> list[str]:
 
 def is_dataset(folder: str) -> bool:
     """Tells whether a folder holds a data set that `etl.run` wrote."""
-    path = f"{folder}/manifest.json"
+    path = f"{folder}/{manifest.FILE_NAME}"
     if not storage.exists(path):
         return False
     try:

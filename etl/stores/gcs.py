@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from etl.errors import ConfigError, StorageError
+from etl.manifest import BUILDING_PREFIX
 from etl.parallel import ordered_map
 from etl.records import StoredFile
 from etl.stores import gcs_versions
@@ -167,7 +168,7 @@ def check_writable(folder: str) -> None:
         StorageError: the service fails.
     """
     # Where the next run would clean it up, should this one be killed here.
-    path = f"{folder.rstrip('/')}/.building-{uuid.uuid4().hex[:12]}/check"
+    path = f"{folder.rstrip('/')}/{BUILDING_PREFIX}{uuid.uuid4().hex[:12]}/check"
     write_atomically(path, b"")
     _delete(path)
 

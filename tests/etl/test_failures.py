@@ -10,7 +10,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from etl import failures
+from etl import errors, failures
 from etl.errors import ConfigError, DatasetError, PetalstreamError, StorageError, encode_failure
 
 TRACE = "Traceback (most recent call last):\n  File x\n"
@@ -65,7 +65,7 @@ def test_where_the_folder_is_gone_the_trace_is_a_temporary_file(
 
 
 def test_a_trace_is_shown_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(failures.TRACE_VARIABLE, "1")
+    monkeypatch.setenv(errors.TRACE_VARIABLE, "1")
     with pytest.raises(Exception, match="ZeroDivisionError|division or modulo"):
         run(Divide(), tmp_path)
     assert not (tmp_path / "traceback.txt").exists()
@@ -74,7 +74,7 @@ def test_a_trace_is_shown_where_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
 def test_what_a_service_refused_shows_its_trace_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(failures.TRACE_VARIABLE, "1")
+    monkeypatch.setenv(errors.TRACE_VARIABLE, "1")
     with pytest.raises(failures.RunError, match="refused"), failures.telling(str(tmp_path / "no"), ""):
         raise failures.RunError("refused") from KeyError("the cause")
     assert "KeyError: 'the cause'" in capsys.readouterr().err
