@@ -45,36 +45,25 @@ def cache(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
     folder, name = posixpath.split(plan.cache_path)
     try:
         tf.io.gfile.makedirs(folder)
-        writer = _Writer(folder)
     except (OSError, tf.errors.OpError) as error:
         reason = one_line(error)[:200]
         raise ConfigError("cache_dir", plan.config.cache_dir, "a folder that can be written", reason) from error
-    paths = epochs.call(lambda: writer.choose(name).encode(), tf.string)
+    paths = epochs.call(lambda: _choose(folder, name).encode(), tf.string)
     return paths.flat_map(tf.autograph.experimental.do_not_convert(lambda path: dataset.cache(path)))
 
 
-class _Writer:
-    """A process that reads and fills caches in one folder.
+def _choose(folder: str, name: str) -> str:
+    """Returns the complete cache of that name, or a new one to fill; deletes what dead processes left."""
+    import tensorflow as tf
 
-    Args:
-        folder: It exists.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-
-    def choose(self, name: str) -> str:
-        """Returns the complete cache of that name, or a new one to fill; deletes what dead processes left."""
-        import tensorflow as tf
-
-        files = tf.io.gfile.listdir(self._folder)
-        prefixes = [match["prefix"] for match in map(_FILE.fullmatch, files) if match and match["rest"] == _INDEX]
-        if not is_remote(self._folder):
-            _clean(self._folder, files, set(prefixes))
-        complete = sorted(prefix for prefix in prefixes if prefix.startswith(f"{name}."))
-        if complete:
-            return posixpath.join(self._folder, complete[0])
-        return posixpath.join(self._folder, f"{name}.{_token(self._folder, os.getpid())}.{next(_number)}")
+    files = tf.io.gfile.listdir(folder)
+    prefixes = [match["prefix"] for match in map(_FILE.fullmatch, files) if match and match["rest"] == _INDEX]
+    if not is_remote(folder):
+        _clean(folder, files, set(prefixes))
+    complete = sorted(prefix for prefix in prefixes if prefix.startswith(f"{name}."))
+    if complete:
+        return posixpath.join(folder, complete[0])
+    return posixpath.join(folder, f"{name}.{_token(folder, os.getpid())}.{next(_number)}")
 
 
 # Of the caches that this process has begun to fill.
