@@ -28,11 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if model_dir is None:
         raise ConfigError("--model_dir", None, "an exported model", f"${contract.STORAGE_URI} may say it too")
     model_dir = paths.check("--model_dir", model_dir)
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(PROG, str(error), "uvicorn and starlette", "pip install 'petalstream[serve]'") from error
+    # Before the model, which takes long to load.
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+
     from trainer.served import load_signatures
     from trainer.serving import app, listening
 
