@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, replace
 
 from etl import sources, storage
-from etl.errors import REASONS
+from etl.errors import REASONS, RecordError, check_reason
 from etl.images.sniff import find_format
 from etl.records import Rejection, SourceImage
 
@@ -56,10 +56,19 @@ def digest(image: SourceImage, *, source: str, limit: int) -> Digested:
         limit: Bytes above which it is rejected.
 
     Raises:
+        UndeclaredReasonError: it is listed as rejected, for a reason that nobody declared.
         ConfigError, StorageError: its store fails, see `etl.storage`.
     """
     if image.rejection:
+        check_reason(image.rejection)
         return _rejected(image, image.rejection, image.message)
+    try:
+        return _digest(image, source, limit)
+    except RecordError as error:
+        return _rejected(image, error.reason, error.message)
+
+
+def _digest(image: SourceImage, source: str, limit: int) -> Digested:
     if image.extras:
         image = replace(image, extras=sources.pin_extras(source, image.extras))
     listed = image.listed

@@ -14,8 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from etl import limits
+from etl import limits, reasons
 from etl.extras import extra_for, package_of
+from etl.reasons import REASONS as REASONS
 from etl.words import one_line as one_line
 
 # Set to anything, traces are shown as Python shows them.
@@ -73,23 +74,41 @@ def _show(value: object) -> str:
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…"
 
 
+class UndeclaredReasonError(PetalstreamError, ValueError):
+    """A mistake in a source's code: it rejects an input for a reason that nobody declared."""
+
+
 class RecordError(PetalstreamError):
     """One input that can't be written; it is counted by reason and kept in `rejected.jsonl`.
 
     Args:
         key: The input's key, or "" where the raising function doesn't know it.
-        reason: One of `REASONS`.
+        reason: One of `REASONS`, or of those that the source declares.
         message: What was wrong, for a person.
+
+    Raises:
+        UndeclaredReasonError: it is none of them.
     """
 
     def __init__(self, key: str, reason: str, message: str) -> None:
         super().__init__(key, reason, message)
-        if reason not in REASONS:
-            raise ValueError(f"reason {reason!r} is none of {', '.join(REASONS)}")
+        check_reason(reason)
         self.key, self.reason, self.message = key, reason, message
 
     def __str__(self) -> str:
         return f"{self.key or 'image'}: {self.reason}: {self.message}"
+
+
+def check_reason(reason: str) -> None:
+    """Checks that a reason is known in this process.
+
+    Raises:
+        UndeclaredReasonError: neither the project nor a source that was loaded declares it.
+    """
+    known = reasons.names()
+    if reason not in known:
+        mend = "a source declares those of its own in its module's REASONS"
+        raise UndeclaredReasonError(f"reason {reason!r} is none of {', '.join(known)}; {mend}")
 
 
 class DatasetError(PetalstreamError):
@@ -122,23 +141,6 @@ class WorkerError(PetalstreamError):
 
     def __str__(self) -> str:
         return str(self.args[0])
-
-
-# Why an input was not written. The names are part of the data format (docs/data_format.md).
-REASONS: dict[str, str] = {
-    "missing": "the file does not exist",
-    "empty": "the file has zero bytes",
-    "not_an_image": "the first bytes are of no image format known here",
-    "truncated": "the image ends before its last pixel",
-    "corrupt": "the image's bytes contradict each other",
-    "unsupported": "an image format that nothing here can decode",
-    "too_many_pixels": "height times width is over the limit",
-    "too_many_bytes": "the file is larger than an image within the limit can be",
-    "unknown_label": "the label is not among the class names",
-    "duplicate_key": "another input has the same key",
-    "unlisted": "the file is in none of the data set's lists, or beside the class folders",
-    "malformed_row": "a line of the list that can't be read",
-}
 
 
 def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> int:

@@ -310,8 +310,8 @@ class Plan:
         sample = list(self._database.execute(statement, values))
 
         def measure(image: tuple[str, int, str]) -> tuple[int, int]:
-            data = sources.read_listed(*image)
             try:
+                data = sources.read_listed(*image)
                 if keeps and sniff(data).plain:
                     return len(data), len(data)
                 return variants.stored_bytes(encode(data), self.config), len(data) if keeps else 1

@@ -33,8 +33,9 @@ class SourceImage:
         uri: Where its bytes are: a local path, `gs://…`, or a scheme of the source's own.
         label: The class name, "" where the source has none.
         split: The split that the source assigns, or None to have one chosen from the content.
-        extras: Further features by name, those that the source's `EXTRAS` declares.
-        rejection: A reason of `errors.REASONS` where listing alone tells that it can't be written.
+        extras: Further features by name, those that the source's `extras` declares.
+        rejection: Where listing alone tells that it can't be written: one of `etl.reasons.REASONS`, or a reason that
+            the source declares.
         message: What was wrong, with `rejection`.
         listed: What the listing of its store said of its file, where the source has it from there.
         ignored: A kind of `sources.names.IGNORED` where it is no input and only counted.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from etl import manifest as manifests
-from etl import storage
-from etl.errors import REASONS, DatasetError
+from etl import reasons, storage
+from etl.errors import DatasetError
 from etl.lines import encode_rejections
 from etl.records import Rejection
 from etl.words import cut
@@ -60,7 +60,7 @@ def fail(
     else:
         share = f"{total / num_read:.1%}, and --max_rejected_fraction is {largest_fraction:g}"
         what = f"{total:,} of {num_read:,} inputs were rejected, {share}"
-    parts = [what, f"the commonest reason: {reason} ({REASONS[reason]}), {count:,} times", *_examples(first)]
+    parts = [what, f"the commonest reason: {reason} ({reasons.explain(reason)}), {count:,} times", *_examples(first)]
     if output is not None:
         parts.append(f"see {_keep(first, output)}")
     raise DatasetError("; ".join(parts))

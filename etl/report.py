@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
-from etl import notes
+from etl import notes, reasons
 from etl.cli import console as open_console
 from etl.cli import show_line
-from etl.errors import REASONS
 from etl.sources.names import IGNORED
 from etl.words import one_line, quantity
 
@@ -129,7 +128,7 @@ def _print_rejected(console: Console, rejected: object) -> None:
     table = new_table("rejected", "inputs", "why")
     table.columns[1].justify = "right"
     for reason, count in dict(rejected).items():  # type: ignore[call-overload]
-        table.add_row(reason, f"{count:,}", REASONS[reason])
+        table.add_row(reason, f"{count:,}", reasons.explain(reason))
     console.print(table)
 
 

@@ -22,6 +22,7 @@ from etl.reading import is_slow, read_ahead
 from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
 from etl.schema import encode_example
 from etl.tfrecord import FRAME_BYTES, Piece, RecordWriter, make_piece
+from etl.variants import EncodedImage
 
 _Result = TypeVar("_Result")
 
@@ -45,11 +46,19 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """What one image's example is made of; `problem` is what was wrong with its annotations."""
+    """What one image's example is made of; `problem` is why its source rejects it, before or after it was read."""
 
     data: bytes
     extras: Mapping[str, ExtraValue]
     problem: RecordError | None = None
+
+    def encode(self, encode: Callable[[bytes], EncodedImage]) -> EncodedImage:
+        """Encodes the bytes; raises `RecordError` for what is wrong with them, then for `problem`."""
+        if self.problem is not None:
+            if self.data:
+                encode(self.data)
+            raise self.problem
+        return encode(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +156,9 @@ def _map_images(
     """Applies a function in threads to images and what is read of them; yields its results in order."""
 
     def fetch(image: PlannedImage) -> _Fetched:
-        data = sources.read_listed(image.uri, image.num_bytes, image.digest)
+        data = b""
         try:
+            data = sources.read_listed(image.uri, image.num_bytes, image.digest)
             return _Fetched(data, sources.read_extras(config.source, image.key, image.extras))
         except RecordError as error:
             return _Fetched(data, {}, error)
@@ -172,11 +182,9 @@ def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage, _F
 
     def work(image: PlannedImage, fetched: _Fetched) -> _Done:
         try:
-            encoded = encode(fetched.data)
+            encoded = fetched.encode(encode)
         except RecordError as error:
             return _Done(image, rejection=_reject(image, error))
-        if fetched.problem is not None:
-            return _Done(image, rejection=_reject(image, fetched.problem))
         features = {"image": encoded.value, "shape": encoded.pixels.shape}
         piece = make_piece(_example(image, fetched.extras, features), compressed=compressed)
         return _Done(image, piece, encoded.pixels.shape, sum_pixels(encoded.pixels))
@@ -195,11 +203,9 @@ def _embed(
 
     def decode(image: PlannedImage, fetched: _Fetched) -> _Decoded:
         try:
-            pixels = encode(fetched.data).pixels
+            pixels = fetched.encode(encode).pixels
         except RecordError as error:
             return _Decoded(image, {}, rejection=_reject(image, error))
-        if fetched.problem is not None:
-            return _Decoded(image, {}, rejection=_reject(image, fetched.problem))
         return _Decoded(image, fetched.extras, pixels)
 
     decoded = _map_images(config, images, decode)

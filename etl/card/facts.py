@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from etl import sources
 from etl.card import charts, figures
 from etl.card.charts import Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
-from etl.errors import REASONS
 from etl.manifest import ImageSpec, Manifest, Statistics, Variant
 from etl.records import FeatureSpec, Rejection
 from etl.words import quantity
@@ -36,6 +36,7 @@ def rejected_section(manifest: Manifest, examples: Mapping[str, Sequence[Rejecti
     total = sum(counts.rejected.values())
     if not total:
         return section("rejected", "Rejected inputs", paragraph("None: every input that was read was written."))
+    source = str(manifest.config.get("source"))
     rows = []
     for reason, number in sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0])):
         shown = [
@@ -49,7 +50,7 @@ def rejected_section(manifest: Manifest, examples: Mapping[str, Sequence[Rejecti
         if shown and number > len(shown):
             shown.append(element("li", f"and {number - len(shown):,} more", class_="dim"))
         bar = charts.bar([Part(number / total, charts.NUM_COLOURS - 1, f"{reason}: {number:,}")])
-        what = join(code(reason), element("div", REASONS.get(reason, ""), class_="dim"))
+        what = join(code(reason), element("div", sources.explain(source, reason), class_="dim"))
         rows.append([what, bar, f"{number:,}", element("ul", *shown) if shown else ""])
     return section(
         "rejected",

@@ -11,7 +11,11 @@ A source module has
 - `read(uri) -> bytes`, only where its URIs have a scheme of its own, named in `SCHEMES`,
 - `read_extras(key, extras) -> Mapping[str, ExtraValue]`, only where it lists references in place of larger extras,
 - `pin_extras(extras) -> Mapping[str, ExtraValue]`, there too: adds to the references the digests of what they name,
-- `list_paths(options) -> tuple[str, ...]`, only where it reads lists: the files that hold them.
+- `list_paths(options) -> tuple[str, ...]`, only where it reads lists: the files that hold them,
+- `REASONS: Mapping[str, str]`, only where it rejects inputs for reasons of its own: their names and what they mean.
+
+An image is rejected by listing it with `rejection` and `message`, or by a `RecordError` from `read`, `read_extras` or
+`pin_extras`; the reason is one of `etl.reasons.REASONS` or of the module's own.
 
 An image's `split` may also name several splits joined by `+`, between which its content decides: see `splits.settle`.
 """
@@ -26,7 +30,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from etl import manifest, storage
+from etl import manifest, reasons, storage
 from etl.errors import ConfigError, DatasetError
 from etl.records import ExtraValue
 from etl.sources.archive import is_archive
@@ -59,8 +63,34 @@ _NO_SUCH_FILE = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def source(name: str) -> ModuleType:
-    """Returns the module of a source named in `SOURCES`."""
-    return importlib.import_module(SOURCES[name])
+    """Returns the module of a source named in `SOURCES`, with its reasons made known.
+
+    Raises:
+        ConfigError: its reasons are badly named, or another's.
+    """
+    return _load(SOURCES[name])
+
+
+def _load(module_name: str) -> ModuleType:
+    module = importlib.import_module(module_name)
+    own = getattr(module, "REASONS", {})
+    try:
+        reasons.declare(module_name, own)
+    except ValueError as error:
+        raise ConfigError(f"REASONS of {module_name}", own, "reasons of its own", str(error)) from None
+    return module
+
+
+def explain(name: str, reason: str) -> str:
+    """Returns what a reason of a data set means; "" where that depends on a source that is unknown here.
+
+    Args:
+        name: Of the source, as in the data set's manifest.
+        reason: Why an input was rejected.
+    """
+    if name in SOURCES:
+        source(name)
+    return reasons.explain(reason)
 
 
 def dataset_name(name: str, options: SourceOptions) -> str:
@@ -74,6 +104,7 @@ def read(uri: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
+        RecordError: its source rejects it.
     """
     module = SCHEMES.get(uri.partition("://")[0])
     if module is None:
@@ -83,7 +114,7 @@ def read(uri: str) -> bytes:
             if error.errno in _NO_SUCH_FILE:
                 raise FileNotFoundError(uri) from error
             raise
-    data: bytes = importlib.import_module(module).read(uri)
+    data: bytes = _load(module).read(uri)
     return data
 
 
