@@ -70,10 +70,10 @@ def train(
 ) -> Trained:
     """Builds and trains the model that a configuration asks for.
 
-    Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads:
-    the seed decides the first weights, the order of the images and whatever the layers draw. A run that goes on from a
-    backup gives those too. Several workers need `TF_ENABLE_ONEDNN_OPTS=0` for it: oneDNN computes in one part where it
-    is called on a thread of the pool, and on which thread a step goes on after a collective operation is chance.
+    Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads
+    and `TF_ENABLE_ONEDNN_OPTS=0`: the seed decides the first weights, the order of the images and whatever the layers
+    draw. A run that goes on from a backup gives those too. oneDNN splits reductions by calling thread, so that with it
+    results can differ in the last bits: often with several workers, rarely with one.
 
     Args:
         config: What to train.
@@ -303,9 +303,11 @@ class _Run:
         if is_due and not is_epochs_end:
             # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
-        if is_due or is_terminated():
+        # Asked once: told between two questions, it would name a step of which there is no backup.
+        is_told = is_terminated()
+        if is_due or is_told:
             self._back_up()
-        if is_terminated():
+        if is_told:
             step = self._position.step
             raise InterruptedRunError(
                 f"told to stop after step {step}; the same command with --resume goes on from there"

@@ -46,10 +46,9 @@ LENGTH = ("--num_epochs", str(NUM_EPOCHS), "--backup_steps", "7")
 def start(data_dir: Path, output_dir: Path, *flags: str, config: str = "") -> subprocess.Popen[str]:
     folders = ("--data_dir", str(data_dir), "--output_dir", str(output_dir), "--variant", "pixel")
     command = [sys.executable, "-m", "trainer.task", *folders, *flags]
-    environment = {**os.environ, "TF_CONFIG": config, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    if config:
-        # With oneDNN the last bits depend on the thread on which a collective operation happens to end.
-        environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    # With oneDNN the last bits depend on the thread on which an operation happens to be called.
+    facts = {"TF_CONFIG": config, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    environment = {**os.environ, **facts}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,13 @@ import tensorflow as tf
 
 from etl import manifest
 from etl.errors import ConfigError
-from trainer import training
+from trainer import backup, training
 from trainer.config import TrainConfig
 from trainer.data import Data, resolve
 from trainer.evaluate import evaluate
 from trainer.position import Position
 from trainer.strategy import Distribution
-from trainer.training import Trained, make_model, make_optimizer
+from trainer.training import InterruptedRunError, Trained, make_model, make_optimizer
 
 LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -108,3 +112,31 @@ def test_another_backend_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(ConfigError, match="KERAS_BACKEND: got 'jax', expected tensorflow"):
         train(*prepare(data_dir))
+
+
+# The first look at which the run finds that it was told to stop: within an epoch, at a due backup, between epochs.
+@pytest.mark.parametrize("look", [1, 4, 7, 8])
+def test_told_to_stop_at_any_look_it_ends_with_the_same_bits(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: int
+) -> None:
+    fields = {"model": "cnn", "hyperparameters": {"dropout": 0.5}, "num_epochs": 3, "backup_steps": 4}
+    config, data = prepare(data_dir, **fields)
+    config = dataclasses.replace(config, output_dir=str(tmp_path))
+    undisturbed = train(config, data)
+    backup.remove(config.places.checkpoint_dir)
+
+    @contextmanager
+    def terminable() -> Iterator[Callable[[], bool]]:
+        looks = itertools.count(1)
+        yield lambda: next(looks) >= look
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "terminable", terminable)
+        with pytest.raises(InterruptedRunError, match="told to stop after step") as stopped:
+            train(config, data)
+    saved = backup.load(config.places.checkpoint_dir)
+    assert saved is not None
+    assert f"after step {saved.facts['step']};" in str(stopped.value)
+    resumed = training.train(config, data, here(), saved)
+    np.testing.assert_array_equal(weights(undisturbed), weights(resumed))
+    assert [undisturbed.history[name] for name in LEARNT] == [resumed.history[name] for name in LEARNT]
