@@ -7,14 +7,13 @@ python -m benchmarks.report results.json
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.reporting import chapter_blocks, document, learning_blocks, own_blocks, peer_blocks, pictures, results
 from benchmarks.reporting.chapter_figures import TABLES, TITLES
 from benchmarks.reporting.results import Results
-from etl import errors
+from etl import errors, process
 from etl.cli import Parser
 
 TITLE = "Benchmarks"
@@ -83,4 +82,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run_main(main))
+    process.end_with(main)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from etl import paths
+from etl import interrupts, paths
 from etl.errors import ConfigError
 from etl.words import on_one_line, one_line
 
@@ -226,7 +226,7 @@ def load_tensorflow() -> None:
     import_tensorflow()
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         return
-    with hushed():
+    with hushed(), interrupts.loading():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
@@ -236,22 +236,24 @@ def import_tensorflow() -> None:
     """Imports TensorFlow as quietly, and leaves it to be configured: `load_tensorflow` starts it."""
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0" or "tensorflow" in sys.modules:
         return
-    with hushed():
+    with hushed(), interrupts.loading():
         import tensorflow  # noqa: F401
 
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Keeps what is written to file descriptor 2, from C++ too, and shows it only if the block raises."""
+    """Keeps what is written to file descriptor 2, from C++ too, and shows it only if the block fails."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
+        except Exception:
+            # Where a signal cut the block short, it says nothing of any use.
+            if not interrupts.received():
+                kept.seek(0)
+                os.write(saved, kept.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -12,9 +12,9 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from etl import limits, reasons
+from etl import interrupts, limits, reasons
 from etl.extras import extra_for, package_of
 from etl.reasons import REASONS as REASONS
 from etl.words import one_line as one_line
@@ -123,6 +123,22 @@ class StorageError(PetalstreamError):
     """An object store or its network that fails, and goes on failing for as long as we try."""
 
 
+class InterruptionError(PetalstreamError):
+    """A run that ended where it can go on from, as a signal told it to.
+
+    Args:
+        message: Where that is, and what to do next.
+        number: The signal.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message, number)
+        self.exit_code = 128 + number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class UploadLostError(StorageError):
     """A file that has to be written anew: the store forgot its first part."""
 
@@ -151,24 +167,42 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
         argv: Passed through.
 
     Returns:
-        `main`'s exit code, or that of the error: 2 for the operator's mistake, 1 for a failed run.
+        `main`'s exit code, or that of its end: 2 for the operator's mistake, 1 for a failed run, 128 and a signal's
+        number where one ended it: 130 for Ctrl-C, 143 for SIGTERM, 141 for a pipe that nobody reads.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is shown by its escapes.
             stream.reconfigure(errors="backslashreplace")
-    try:
-        with in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")):
-            return main(argv)
-    except PetalstreamError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        print(f"error: {one_line(_missing_package(error, main))}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    with interrupts.heard():
+        try:
+            with in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")):
+                return main(argv)
+        except BaseException as error:
+            # One that comes now changes nothing any more.
+            interrupts.settle()
+            line, code = _end(error, main)
+            # Nor does it that nobody reads the line.
+            with suppress(KeyboardInterrupt):
+                if line:
+                    print(f"error: {one_line(line)}", file=sys.stderr)
+            return code
+
+
+def _end(error: BaseException, main: Callable[..., int]) -> tuple[object, int]:
+    """Returns how an error ends a command: its line and its exit code; raises it again where it is a bug of ours."""
+    if isinstance(error, InterruptionError):
+        return error, error.exit_code
+    # An interrupted import, or a runner, makes an error of its own of it.
+    if isinstance(error, KeyboardInterrupt) or interrupts.received():
+        if os.environ.get(TRACE_VARIABLE):
+            traceback.print_exception(error)
+        return interrupts.end()
+    if isinstance(error, PetalstreamError):
+        return error, error.exit_code
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_package(error, main), EXIT_USAGE
+    raise error
 
 
 def _command_of(main: Callable[..., int]) -> str:

@@ -1,4 +1,4 @@
-"""What a run that failed, or that somebody ended, says in one line; the trace goes to a file.
+"""What a run that failed says in one line; the trace goes to a file.
 
 A step's own errors leave their line in the run's folder, since a runner wraps what a worker raised in errors of its
 own. Everything else that a runner raises is told by the last line of its trace, which is the cause.
@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import tempfile
-import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 
-from etl import limits, storage
+from etl import interrupts, limits, storage
 from etl.errors import (
     TRACE_VARIABLE,
     DatasetError,
@@ -33,8 +30,6 @@ from etl.errors import (
 TRACE_NAME = "traceback.txt"
 # In a run's folder: what `leaving` leaves.
 FAILURE_NAME = "failure.txt"
-# Signals by which somebody ends a command.
-_WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 # Of a message that a service wrote.
 _MAX_CHARACTERS = 600
 _TRACE = "Traceback (most recent call last)"
@@ -44,19 +39,6 @@ _KIND = re.compile(r"\b(?:etl|trainer)\.[\w.]*?(\w+Error): ")
 
 class RunError(PetalstreamError):
     """A run that the runner ended, for a reason that no step of ours gave."""
-
-
-class InterruptionError(PetalstreamError):
-    """Somebody ended the command.
-
-    Args:
-        message: What to do next.
-        exit_code: As a shell has it, 130 or 143.
-    """
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 @contextmanager
@@ -72,6 +54,7 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
         DatasetError: a step of ours said what is wrong with the data: another try would say the same.
         RunError: the runner failed otherwise; the line names the file with the trace.
         PetalstreamError: a step of ours said what was wrong; or as raised in the block.
+        KeyboardInterrupt: a signal ended the block, of which the runner has made an error of its own.
     """
     shows_traces = bool(os.environ.get(TRACE_VARIABLE))
     logger = logging.getLogger("apache_beam")
@@ -82,15 +65,18 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
     try:
         yield
     except RunError as error:
+        interrupts.check()
         if shows_traces:
             traceback.print_exception(error)
         # A service tells of a job what its last worker said, among much else.
         told = _left_by_a_step(failure_path)
         raise (error if told is None else _final(told, error)) from None
     except PetalstreamError as error:
+        interrupts.check()
         # In this process Beam raises a step's own error anew, with the step's name in the midst of its words.
         raise _with_mend(find_failure(error) or error, mend) from None
     except Exception as error:
+        interrupts.check()
         if shows_traces:
             raise
         told = _left_by_a_step(failure_path) or find_failure(error) or _as_limit(error)
@@ -190,38 +176,3 @@ def _write_trace(error: BaseException, folder: str) -> str:
             continue
         return f"the trace is in {path}"
     return f"there is no room for the trace; {TRACE_VARIABLE}=1 shows it"
-
-
-@contextmanager
-def interruptible(say: Callable[[], str]) -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into one line, where Python lets the handlers of signals be set: in the main thread.
-
-    Args:
-        say: Called when it happens; returns what to do next.
-
-    Raises:
-        InterruptionError: with exit code 130 or 143.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    # A command that a shell starts in the background has SIGINT ignored, and leaves it so.
-    heard = [number for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heard}
-    try:
-        yield
-    # The in-process runner makes an error of its own of an interruption, too.
-    except BaseException:
-        if not received:
-            raise
-        line = "; ".join(filter(None, (_WORDS[received[0]], say())))
-        raise InterruptionError(line, 128 + received[0]) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

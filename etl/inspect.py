@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
-from etl import progress, storage
+from etl import process, progress, storage
 from etl.cli import Parser, load_tensorflow, note, path, show_line
 from etl.cli import console as open_console
-from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.manifest import Manifest, Variant
 from etl.words import quantity
 
@@ -174,4 +173,4 @@ def _digests(manifest: Manifest) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

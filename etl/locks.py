@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
-from etl import paths
+from etl import interrupts, paths
 from etl.cli import note
 from etl.errors import ConfigError
 from etl.stores.holder import LEASE_VARIABLE, Holder, LostLockError, lease_seconds
@@ -75,7 +75,9 @@ def hold(path: str, option: str, got: str, *, wait_seconds: float = 0.0) -> Iter
     except OSError as error:
         raise ConfigError(option, got, "a folder that can be written", error.strerror or "") from error
     try:
-        yield lock
+        # A lease outlives a process that ends without releasing it.
+        with interrupts.undoing() if paths.is_remote(path) else nullcontext():
+            yield lock
     finally:
         lock.release()
 

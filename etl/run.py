@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from etl import failures, locks, manifest, progress, publishing, rejected, storage, workers
+from etl import failures, interrupts, locks, manifest, process, progress, publishing, rejected, storage, workers
 from etl.cli import load_tensorflow, note
 from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
-from etl.errors import EXIT_OK, ConfigError, DatasetError, run_main
+from etl.errors import EXIT_OK, ConfigError, DatasetError
 from etl.finalise import (
     PlanFacts,
     building_dir,
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the ETL's command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
     # Until the pipeline runs there is nothing to go on from.
-    with failures.interruptible(lambda: ""):
+    with interrupts.hinting(lambda: "the same command begins anew"):
         if command.dry_run:
             return _show(command)
         return _write(command)
@@ -250,13 +250,13 @@ def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Un
 
     Raises:
         DatasetError: the run failed for a reason that a step of ours gave, and would so again.
-        PetalstreamError: it failed otherwise, and can be resumed; or somebody ended the command.
+        PetalstreamError: it failed otherwise, and can be resumed.
     """
     own_dir = facts.building_dir(config.output)
     try:
         with (
             failures.telling(f"{own_dir}/{failures.FAILURE_NAME}", own_dir, _RESUME),
-            failures.interruptible(lambda: run.hint),
+            interrupts.hinting(lambda: run.hint),
         ):
             return run.run(facts, units)
     except DatasetError:
@@ -300,4 +300,4 @@ class Here:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

@@ -12,18 +12,18 @@ PACKAGES = ("etl", "trainer")
 
 # What the training side may take from the ETL.
 SHARED = {
-    *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.limits", "etl.manifest", "etl.mobilenet"),
-    *("etl.locks", "etl.parallel", "etl.publishing", "etl.reading", "etl.storage", "etl.stores", "etl.stores.holder"),
-    *("etl.parsing", "etl.paths", "etl.progress", "etl.reasons", "etl.records", "etl.schema"),
-    *("etl.terminal", "etl.words"),
+    *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.interrupts", "etl.limits", "etl.locks"),
+    *("etl.manifest", "etl.mobilenet", "etl.parallel", "etl.parsing", "etl.paths", "etl.process", "etl.progress"),
+    *("etl.publishing", "etl.reading", "etl.reasons", "etl.records", "etl.schema", "etl.storage", "etl.stores"),
+    *("etl.stores.holder", "etl.streams", "etl.terminal", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
 BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.runners"}
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
-    {"", "cli", "errors", "extras", "limits", "notes", "parallel", "parsing", "paths"}
-    | {"progress", "reasons", "terminal", "words"},
+    {"", "cli", "errors", "extras", "interrupts", "limits", "notes", "parallel", "parsing", "paths", "process"}
+    | {"progress", "reasons", "streams", "terminal", "words"},
     {"images", "lines", "manifest", "mobilenet", "records", "schema", "sharding", "tfrecord"},
     {"stores"},
     {"failures", "index", "index_check", "locks", "publishing", "reading", "storage"},

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from etl import interrupts
 from etl.cli import note
 from etl.errors import PetalstreamError, one_line
 
@@ -32,6 +33,8 @@ class Extras:
             yield
         # Whatever it is, a full disk or a bug in a plotting library: the model was trained for hours.
         except Exception as error:
+            # Of a signal libraries make errors of their own.
+            interrupts.check()
             kind = "" if isinstance(error, PetalstreamError) else f"{type(error).__name__}: "
             note(f"warning: no {' and no '.join(names)}: {kind}{one_line(error)}")
             for name in names:

@@ -6,7 +6,6 @@ import argparse
 import heapq
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -14,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl import limits, progress
+from etl import limits, process, progress
 from etl.cli import Parser, console, hushed, note, number, path
-from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, run_main
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
 from trainer.served import Serve, load
@@ -338,4 +337,4 @@ def _print_error(prediction: Prediction) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

@@ -9,12 +9,11 @@ POST the predict route {"instances": [{"image_bytes": {"b64": "…"}}, …]} -> 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from etl import paths
+from etl import paths, process
 from etl.cli import Parser, number
-from etl.errors import EXIT_OK, ConfigError, run_main
+from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex import contract
 
 PROG = "trainer.server"
@@ -65,4 +64,4 @@ def _parser(told: contract.Serving) -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etl
+from etl import interrupts, process
 from etl.cli import import_tensorflow, load_tensorflow, note
-from etl.errors import EXIT_OK, run_main
+from etl.errors import EXIT_OK
 from etl.limits import naming
 from trainer import backup, models, output
 from trainer.config import binding_flags
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    with command.source.naming():
+    # Of a run that ends before its first backup nothing is kept, and with it nothing is to be replaced.
+    hint = interrupts.hinting(lambda: "the same command with --resume goes on")
+    with command.source.naming(), hint:
         run(command.config, overwrite=command.overwrite, resume=command.resume)
     return EXIT_OK
 
@@ -55,7 +58,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
         ConfigError: configuration, data set and output folder don't go together; before anything is trained.
         DatasetError: there is no complete data set, or a backup is damaged.
         DivergedError: the loss became infinite or no number.
-        InterruptedRunError: the process was told to terminate; `resume` goes on.
+        InterruptedRunError: the process was told to stop; `resume` goes on.
         LostLockError: this process gave no sign of life for so long that another run has taken over.
         LostWorkerError: another worker has gone; `resume` goes on.
         IncompleteRunError: the model is there, but not all that belongs to it; `resume` makes the rest.
@@ -233,4 +236,4 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl import interrupts
 from etl.cli import note
-from etl.errors import ConfigError, DatasetError, PetalstreamError
+from etl.errors import ConfigError, DatasetError, InterruptionError, PetalstreamError
 from trainer import backup, damage, models, tuner
 from trainer.board import Board
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
@@ -18,7 +19,6 @@ from trainer.pace import Pace
 from trainer.position import Position
 from trainer.steps import Steps, Totals
 from trainer.strategy import Distribution
-from trainer.termination import terminable
 from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PENALTIES = ("l1", "l2")
 
 
-class InterruptedRunError(PetalstreamError):
+class InterruptedRunError(InterruptionError):
     """The run was told to stop, and left a backup from which it goes on."""
 
 
@@ -86,7 +86,7 @@ def train(
         ConfigError: Keras runs on another backend than TensorFlow, the backup is one of another run, or the batch can't
             be divided among the workers.
         DivergedError: the loss became infinite or no number.
-        InterruptedRunError: the process was told to terminate.
+        InterruptedRunError: the process was told to stop.
         LostWorkerError: another worker has gone.
     """
     import keras
@@ -201,8 +201,8 @@ class _Run:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:
                     self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
-                with display(self._position.epoch_examples) as shown, terminable() as is_terminated:
-                    self._train_all(shown, is_terminated)
+                with display(self._position.epoch_examples) as shown, interrupts.noted() as told:
+                    self._train_all(shown, told)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             # What the collective operations raise, each version of TensorFlow another one.
             if self._distribution.num_workers == 1:
@@ -214,7 +214,7 @@ class _Run:
         self._model.set_weights(self._best.weights)
         return Trained(self._model, self._history, self._best.epoch, self._board, state)
 
-    def _train_all(self, shown: Display, is_terminated: Callable[[], bool]) -> None:
+    def _train_all(self, shown: Display, told: Callable[[], int]) -> None:
         validation = self._data.load("validation", self._config) if "validation" in self._data.num_examples else None
         batches = iter(self._data.load_training(self._config, self._distribution, self._position))
         while self._is_validation_due or not self._is_finished:
@@ -222,16 +222,16 @@ class _Run:
             watch.start()
             before = self._totals.sums
             if not self._is_validation_due:
-                self._train_epoch(batches, shown, is_terminated)
+                self._train_epoch(batches, shown, told)
             watch.end_training()
             self._end_epoch(validation, shown, watch, self._totals.since(before))
-            self._back_up_if(is_terminated, is_epochs_end=True)
+            self._back_up_if(told, is_epochs_end=True)
 
     @property
     def _is_finished(self) -> bool:
         return self._position.num_epochs_done >= self._config.num_epochs or self._best.should_stop
 
-    def _train_epoch(self, batches: Iterator[Any], shown: Display, is_terminated: Callable[[], bool]) -> None:
+    def _train_epoch(self, batches: Iterator[Any], shown: Display, told: Callable[[], int]) -> None:
         """Trains to the end of the epoch."""
         epoch = self._position.num_epochs_done
         pace = Pace(self._position.step, self._totals)
@@ -245,7 +245,7 @@ class _Run:
             if (measured := pace.read(self._position.step, self._totals)) is not None:
                 self._board.steps(self._position.step, {**measured, "lrate": float(self._optimizer.learning_rate)})
             if self._position.num_epochs_done == epoch:
-                self._back_up_if(is_terminated, is_epochs_end=False)
+                self._back_up_if(told, is_epochs_end=False)
 
     @functools.cached_property
     def _spares(self) -> Iterator[Any]:
@@ -292,7 +292,7 @@ class _Run:
         self._is_validation_due = False
         return scores
 
-    def _back_up_if(self, is_terminated: Callable[[], bool], *, is_epochs_end: bool) -> None:
+    def _back_up_if(self, told: Callable[[], int], *, is_epochs_end: bool) -> None:
         """Writes a backup where one is due, or where the process was told to stop, which it then does.
 
         Raises:
@@ -304,13 +304,13 @@ class _Run:
             # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
         # Asked once: told between two questions, it would name a step of which there is no backup.
-        is_told = is_terminated()
-        if is_due or is_told:
+        number = told()
+        if is_due or number:
             self._back_up()
-        if is_told:
+        if number:
             step = self._position.step
             raise InterruptedRunError(
-                f"told to stop after step {step}; the same command with --resume goes on from there"
+                f"told to stop after step {step}; the same command with --resume goes on from there", number
             )
 
     def _back_up(self) -> None:

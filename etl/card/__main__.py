@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 
 from etl import manifest as manifests
-from etl import storage
+from etl import process, storage
 from etl.card import FILE_NAME, write_card
 from etl.cli import Parser, path, show_line
-from etl.errors import EXIT_OK, ConfigError, run_main
+from etl.errors import EXIT_OK, ConfigError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,4 +24,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

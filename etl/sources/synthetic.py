@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from random import Random
 
-from etl import cli, errors, limits, progress
+from etl import cli, errors, limits, process, progress
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
@@ -175,4 +174,4 @@ def _parser() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(errors.run_main(main))
+    process.end_with(main)

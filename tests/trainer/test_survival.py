@@ -121,7 +121,7 @@ def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed
     wait_for_progress([process], tmp_path, -1)
     process.send_signal(signal.SIGTERM)
     err = process.communicate(timeout=100)[1]
-    assert process.returncode == 1
+    assert process.returncode == 143
     assert f"told to stop after step {read_step(tmp_path)}; the same command with --resume goes on from there" in err
     other = start(data_dir, tmp_path, *FLAGS, *LENGTH, "--resume", "--lrate", "0.1")
     assert "--lrate: got 0.1, expected 0.003, as in the backup" in other.communicate(timeout=100)[1]

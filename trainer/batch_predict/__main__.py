@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
-from etl.errors import run_main
+from etl import process
 from trainer.batch_predict.command import main
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

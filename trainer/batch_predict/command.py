@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from etl import failures, locks, progress, runners, storage
+from etl import failures, interrupts, locks, progress, runners, storage
 from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path
 from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = storage.absolute(arguments.output)
     if storage.is_local(output) and os.path.isdir(output):
         raise ConfigError("--output", arguments.output, "a file, and this is a folder")
-    with failures.interruptible(lambda: _HINT), locks.hold(lock_path(output), "--output", arguments.output):
+    with interrupts.hinting(lambda: _HINT), locks.hold(lock_path(output), "--output", arguments.output):
         if not arguments.overwrite and storage.exists(output):
             raise ConfigError("--output", arguments.output, "a file that isn't there", "add --overwrite to replace it")
         if arguments.make_instances:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl import manifest as manifests
+from etl import process
 from etl.cli import Parser, load_tensorflow, number, parse_size, path
-from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line, run_main
+from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line
 from etl.manifest import Manifest, Variant
 from trainer import models
 from trainer.files import is_remote, read_text, write_bytes
@@ -199,4 +200,4 @@ def _check_plot(path: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

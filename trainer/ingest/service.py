@@ -6,15 +6,14 @@ shards themselves, so every machine must reach the data set under the same path.
 
 from __future__ import annotations
 
-import signal
 import socket
-import sys
-import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
+from etl import interrupts, process
 from etl.cli import Parser, is_digits, load_tensorflow, number, show_line
-from etl.errors import EXIT_OK, ConfigError, one_line, run_main
+from etl.errors import EXIT_OK, ConfigError, one_line
 from etl.words import quantity
 from trainer.ingest import heap
 
@@ -22,13 +21,15 @@ PROG = "trainer.ingest.service"
 _MAX_PORT = 65_535
 _MAX_WORKERS = 64
 _CONNECT_SECONDS = 5.0
+# Between two looks at whether it is told to stop.
+_LOOK_SECONDS = 0.1
 # How long a dispatcher waits for a silent worker before it hands the worker's part of an epoch to nobody.
 _WORKER_TIMEOUT_MS = 20_000
 _HEARTBEAT_MS = 1_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line until it is interrupted or terminated; returns its exit code."""
+    """Runs the command line until a signal stops it; returns its exit code, 0 then."""
     parser = Parser(
         prog=PROG,
         description="Starts a tf.data service: a dispatcher and workers that read and decode for trainers elsewhere.",
@@ -51,16 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError("--num_workers", 0, "1 or more, since no dispatcher is started")
         check_reachable("--dispatcher", arguments.dispatcher)
     load_tensorflow()
-    stopped = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stopped.set())
-    servers, address = start(arguments.host, arguments.port, arguments.num_workers, arguments.dispatcher)
-    workers = quantity(arguments.num_workers, "worker")
-    show_line(f"tf.data service at {address}: {workers} here; for trainers and --dispatcher")
-    stopped.wait()
-    # Workers first: one that has lost its dispatcher would try to reach it for a while.
-    for server in reversed(servers):
-        server._stop()
+    with interrupts.noted() as told:
+        servers, address = start(arguments.host, arguments.port, arguments.num_workers, arguments.dispatcher)
+        workers = quantity(arguments.num_workers, "worker")
+        show_line(f"tf.data service at {address}: {workers} here; for trainers and --dispatcher")
+        while not told():
+            time.sleep(_LOOK_SECONDS)
+        # Workers first: one that has lost its dispatcher would try to reach it for a while.
+        for server in reversed(servers):
+            server._stop()
+        # That is how a service ends.
+        interrupts.settle()
     return EXIT_OK
 
 
@@ -126,4 +128,4 @@ def check_reachable(field: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

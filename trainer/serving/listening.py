@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from etl import interrupts
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def taken(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: str) -> None:
-    """Serves until it is told to stop.
+    """Serves until a signal stops it; requests that have begun are answered.
 
     Args:
         app: The application.
@@ -68,9 +69,17 @@ def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: 
             if self.started:
                 print(ready, flush=True)
 
+        async def on_tick(self, counter: int) -> bool:
+            # It handles two signals itself, and not that of a closed terminal.
+            return await super().on_tick(counter) or bool(interrupts.received())
+
     with _explaining(host, port):
         listener.listen(_BACKLOG)
-    Server(uvicorn.Config(app, log_level="warning", backlog=_BACKLOG)).run([listener])
+    # It sends itself the signals once more when all requests are answered.
+    with interrupts.noted():
+        Server(uvicorn.Config(app, log_level="warning", backlog=_BACKLOG)).run([listener])
+        # That is how a server ends.
+        interrupts.settle()
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etl.errors import PetalstreamError
+from etl import interrupts
+from etl.errors import InterruptionError
 from trainer import options, output
-from trainer.termination import terminable
 from trainer.tune import folder, metrics, results
 from trainer.tune.display import Display
 from trainer.tune.parameters import Value
@@ -23,7 +23,7 @@ from trainer.tune.stopping import MedianRule
 _POLL_SECONDS = 0.1
 
 
-class InterruptedStudyError(PetalstreamError):
+class InterruptedStudyError(InterruptionError):
     """The tuner was told to stop; `--resume` goes on."""
 
 
@@ -93,17 +93,17 @@ class Study:
 
         Raises:
             StudyFailedError: too many trials failed.
-            InterruptedStudyError: the process was told to terminate.
+            InterruptedStudyError: the process was told to stop.
         """
-        with terminable() as is_terminated:
+        with interrupts.noted() as told:
             try:
                 while self._schedule.waiting():
                     self._start()
                     time.sleep(_POLL_SECONDS)
-                    if is_terminated():
+                    if told():
                         done, of = len(self._schedule.results), self._settings.max_trials
                         raise InterruptedStudyError(
-                            f"told to stop after {done} of {of} trials; the same command with --resume goes on"
+                            f"told to stop after {done} of {of} trials; the same command with --resume goes on", told()
                         )
                     self._watch()
             finally:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from etl.errors import run_main
+from etl import process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,4 +36,4 @@ def _end_with_tuner() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from etl import process
 from etl.cli import HelpFormatter, Parser
-from etl.errors import EXIT_OK, ConfigError, run_main
+from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex.commands import COMMANDS
 
 PROG = "trainer.vertex"
@@ -58,4 +59,4 @@ def _print_help() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    process.end_with(main)

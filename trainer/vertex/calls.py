@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from etl import interrupts
 from etl.errors import PetalstreamError
 from trainer.vertex import clients, requests
 from trainer.vertex.failures import CloudError, telling
@@ -155,11 +156,10 @@ class Session:
             pause = min(2 * pause, clients.LONGEST_POLL_SECONDS)
 
     def _wait(self, operation: Any, what: str) -> Any:
+        hint = interrupts.hinting(lambda: f"{what} goes on there; the same command again goes on with it")
         try:
-            return clients.finish(operation, timeout_seconds=self.timeout_seconds)
-        except KeyboardInterrupt:
-            print(f"\n{what} goes on there; the same command again goes on with it", file=sys.stderr)
-            raise
+            with hint:
+                return clients.finish(operation, timeout_seconds=self.timeout_seconds)
         finally:
             # Also where it has failed, which is an end too.
             if operation.operation.done:

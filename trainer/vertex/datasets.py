@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from etl import interrupts
 from etl.cli import Parser, path
 from etl.errors import EXIT_OK, ConfigError
 from etl.words import quantity
@@ -148,11 +149,8 @@ def _import(dataset: Any, imports: dict[str, Any], lists: Sequence[str], where: 
     print(f"{what}: this takes its time", file=sys.stderr, flush=True)
     with telling(what, where):
         operation = client.import_data(request=message)
-        try:
+        with interrupts.hinting(lambda: f"the import goes on: {KINDS['datasets'].url(dataset.name)}"):
             clients.finish(operation, timeout_seconds=_IMPORT_SECONDS)
-        except KeyboardInterrupt:
-            print(f"\nthe import goes on: {KINDS['datasets'].url(dataset.name)}", file=sys.stderr)
-            raise
     with telling(f"labelling the data set {dataset.display_name}", where):
         body = {"name": dataset.name, "labels": {**dict(dataset.labels), label: ""}}
         client.update_dataset(dataset=requests.parse("Dataset", body), update_mask={"paths": ["labels"]})

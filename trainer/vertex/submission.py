@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from typing import Any
 
+from etl import interrupts
 from trainer.vertex import clients
 from trainer.vertex.failures import telling
 from trainer.vertex.kinds import KINDS, Kind
@@ -41,7 +41,8 @@ def submit(kind: Kind, message: Any, cloud: Cloud) -> Any:
     same_name = f'display_name="{message.display_name}"'
     before = {job.name for job in kind.find(cloud, same_name)}
     num_tries, pause = 0, clients.FIRST_PAUSE_SECONDS
-    with telling(f"starting the {kind.what} {message.display_name}", cloud):
+    starting = f"starting the {kind.what} {message.display_name}"
+    with telling(starting, cloud), interrupts.hinting(lambda: _unknown(kind, same_name, cloud)):
         while True:
             num_tries += 1
             try:
@@ -54,13 +55,10 @@ def submit(kind: Kind, message: Any, cloud: Cloud) -> Any:
                     return made[0]
                 if num_tries == NUM_TRIES:
                     raise
-            except KeyboardInterrupt:
-                _say_unknown(kind, same_name, cloud)
-                raise
 
 
-def _say_unknown(kind: Kind, same_name: str, cloud: Cloud) -> None:
+def _unknown(kind: Kind, same_name: str, cloud: Cloud) -> str:
     listed = next(name for name, each in KINDS.items() if each is kind)
     place = f"--project {cloud.project} --region {cloud.region}"
     command = f"python -m trainer.vertex list {listed} --filter {shlex.quote(same_name)} {place}"
-    print(f"\nit may have been started; {command} says whether", file=sys.stderr)
+    return f"it may have been started; {command} says whether"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from etl import interrupts
 from etl.cli import console as open_console
 from etl.errors import EXIT_OK
 from trainer.vertex.failures import CloudError
@@ -17,7 +18,6 @@ from trainer.vertex.options import Cloud
 # Between two looks at a job. A machine takes minutes to come up.
 POLL_SECONDS = 15.0
 
-EXIT_INTERRUPTED = 130
 SUCCEEDED = "succeeded"
 ENDED = (SUCCEEDED, "failed", "cancelled", "expired", "partially succeeded")
 _CANCEL = {
@@ -48,31 +48,28 @@ def wait(kind: Kind, name: str, cloud: Cloud, progress: Callable[[Any], str] | N
         The job as it is at the end, whatever its state.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the job goes on, which has been said.
         CloudError: the service doesn't answer.
     """
     shown = ""
     try:
-        while True:
-            job = kind.get(name, cloud)
-            state = state_of(job)
-            line = ": ".join(filter(None, [state, progress(job) if progress else ""]))
-            if line != shown:
-                print(f"{datetime.now():%H:%M:%S} {line}", file=sys.stderr, flush=True)
-                shown = line
-            if state in ENDED:
-                return job
-            time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        say_goes_on(kind, name, cloud)
-        raise
+        with interrupts.hinting(lambda: goes_on(kind, name, cloud)):
+            while True:
+                job = kind.get(name, cloud)
+                state = state_of(job)
+                line = ": ".join(filter(None, [state, progress(job) if progress else ""]))
+                if line != shown:
+                    print(f"{datetime.now():%H:%M:%S} {line}", file=sys.stderr, flush=True)
+                    shown = line
+                if state in ENDED:
+                    return job
+                time.sleep(POLL_SECONDS)
     except CloudError as error:
         raise CloudError(f"{error}; the job goes on: {see(name, cloud)}") from error
 
 
-def say_goes_on(kind: Kind, name: str, cloud: Cloud) -> None:
+def goes_on(kind: Kind, name: str, cloud: Cloud) -> str:
     """Says that a job isn't ended by Ctrl-C, and what would end it."""
-    print(f"\nthe job goes on; {see(name, cloud)} shows it, {cancelling(kind, name, cloud)}", file=sys.stderr)
+    return f"the job goes on; {see(name, cloud)} shows it, {cancelling(kind, name, cloud)}"
 
 
 def see(name: str, cloud: Cloud) -> str:

@@ -70,7 +70,7 @@ def test_a_run_that_is_told_to_stop_goes_on_from_the_bucket(gcs: Gcs, remote_dat
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate()
-    assert process.returncode == 1, errors
+    assert process.returncode == 143, errors
     assert "with --resume goes on from there" in errors
     assert "run/model/saved_model.pb" not in gcs.names()
     done = run_task(*flags, "--resume")

@@ -134,7 +134,7 @@ def test_one_at_a_time_stopped_killed_and_taken_up_again_it_is_the_same_study(
     wait_for(first, out_dir / "trials" / "1" / "metric.jsonl")
     first.send_signal(signal.SIGTERM)
     err = first.communicate(timeout=100)[1]
-    assert first.returncode == 1
+    assert first.returncode == 143
     assert "error: told to stop after 0 of 4 trials; the same command with --resume goes on" in err
     second = start(config, out_dir, data_dir, seed, *flags, "--resume")
     wait_for(second, out_dir / "trials" / "2" / "metric.jsonl")
