@@ -40,11 +40,24 @@ class DaskRunner(dask_runner.DaskRunner):
         return visitor
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        """Starts a pipeline; returns its result."""
+        """Starts a pipeline; returns its result, which disconnects when it has been waited for."""
         with warnings.catch_warnings():
             # The configuration travels with every unit; Dask would have it sent once.
             warnings.filterwarnings("ignore", "Sending large graph")
-            return super().run_pipeline(pipeline, options)
+            # The page of a cluster on this machine, which then has another port.
+            warnings.filterwarnings("ignore", "Port .* is already in use")
+            result = super().run_pipeline(pipeline, options)
+        wait = result.wait_until_finish
+
+        def wait_until_finish(duration: int | None = None) -> Any:
+            try:
+                return wait(duration)
+            finally:
+                # Else Python does it at its end, where all that a cluster on this machine says of it shows.
+                result.client.close()
+
+        result.wait_until_finish = wait_until_finish
+        return result
 
 
 def check(options: PipelineOptions) -> None:

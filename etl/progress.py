@@ -19,6 +19,7 @@ _LINE_SECONDS = 10.0
 
 class _Listener(Protocol):
     def advance(self, count: int) -> None: ...
+    def end(self) -> None: ...
 
 
 _listener: _Listener | None = None
@@ -31,34 +32,72 @@ def advance(count: int = 1) -> None:
 
 
 @contextmanager
-def step(title: str, total: int | None = None, unit: str = "images") -> Iterator[None]:
+def step(title: str, total: int | None = None, unit: str = "images", then: str = "") -> Iterator[None]:
     """Shows the progress that is reported while the block runs.
 
     Args:
         title: What is being done.
-        total: Items in all, None where that is not known.
+        total: Items in all, None where that is not known before the end.
         unit: What the items are called.
+        then: What is still done in the block when all items are.
     """
     global _listener
-    with (_bar if sys.stderr.isatty() else _lines)(title, total, unit) as listener:
+    with (_bar if sys.stderr.isatty() else _lines)(_Count(title, total, unit, then)) as listener:
         _listener = listener
         try:
             yield
+            listener.end()
         finally:
             _listener = None
 
 
-@contextmanager
-def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
+class _Count:
+    """What is known of a step; any number of threads may add to it."""
 
-    from etl.terminal import PlainConsole, text_column
+    def __init__(self, title: str, total: int | None, unit: str, then: str) -> None:
+        self.title, self.total, self.unit, self.then = title, total, unit, then
+        self.done = 0
+        self.lock = threading.Lock()
+        self._started = time.monotonic()
+        self._first: tuple[int, float] | None = None
+
+    def add(self, count: int) -> None:
+        self.done += count
+        # A unit of work that was done twice counts once.
+        if self.total is not None:
+            self.done = min(self.done, self.total)
+        if self._first is None and count:
+            self._first = (self.done, time.monotonic())
+
+    @property
+    def is_complete(self) -> bool:
+        return self.total is not None and self.done >= self.total
+
+    @property
+    def description(self) -> str:
+        return self.then if self.then and self.is_complete else self.title
+
+    @property
+    def rate(self) -> float:
+        """Items a second since the first ones came: until then workers start, and nothing is worked on."""
+        now = time.monotonic()
+        first, since = self._first or (0, self._started)
+        if first >= self.done:
+            first, since = 0, self._started
+        return (self.done - first) / max(1e-3, now - since)
+
+
+@contextmanager
+def _bar(count: _Count) -> Iterator[_Listener]:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TimeRemainingColumn
+
+    from etl.terminal import PlainConsole, count_column, text_column
 
     columns = [
         SpinnerColumn(),
         text_column("task.description"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count_column(),
         text_column("task.fields[rate]"),
         TimeRemainingColumn(),
     ]
@@ -68,14 +107,20 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
 
         def __init__(self, progress: Progress) -> None:
             self.progress = progress
-            self.task = progress.add_task(title, total=total, rate="")
-            self.count = 0
-            self.started = time.monotonic()
+            self.task = progress.add_task(count.title, total=count.total, rate="")
 
-        def advance(self, count: int) -> None:
-            self.count += count
-            rate = self.count / max(1e-3, time.monotonic() - self.started)
-            self.progress.update(self.task, advance=count, rate=f"{rate:,.0f} {unit}/s")
+        def advance(self, more: int) -> None:
+            with count.lock:
+                count.add(more)
+                self.show(count.description)
+
+        def end(self) -> None:
+            count.total = count.done if count.total is None else count.total
+            self.show(count.title)
+
+        def show(self, description: str) -> None:
+            rate = f"{count.rate:,.0f} {count.unit}/s" if count.done else ""
+            self.progress.update(self.task, description=description, total=count.total, completed=count.done, rate=rate)
 
     with _own_stderr() as stream:
         # Rich prints above the bar what goes to standard output, which must not be where that is a file.
@@ -98,30 +143,36 @@ def _own_stderr() -> Iterator[TextIO]:
 
 
 @contextmanager
-def _lines(title: str, total: int | None, unit: str) -> Iterator[_Listener]:
+def _lines(count: _Count) -> Iterator[_Listener]:
     class Lines:
-        """Prints a line every few seconds."""
+        """Prints a line every few seconds, and one when all is done."""
 
         def __init__(self) -> None:
-            self.count = 0
-            self.started = self.printed = time.monotonic()
-            self.lock = threading.Lock()
+            self.printed = time.monotonic()
+            self.shown = -1
 
-        def advance(self, count: int) -> None:
-            with self.lock:
-                self.count += count
+        def advance(self, more: int) -> None:
+            with count.lock:
+                count.add(more)
                 now = time.monotonic()
-                if now - self.printed >= _LINE_SECONDS:
+                if now - self.printed >= _LINE_SECONDS or (count.then and count.is_complete):
                     self.printed = now
-                    self.show(now)
+                    self.show()
 
-        def show(self, now: float) -> None:
-            rate = self.count / max(1e-3, now - self.started)
-            of = f" of {total:,}" if total is not None else ""
-            print(f"{title}: {self.count:,}{of} {unit}, {rate:,.0f}/s", file=sys.stderr, flush=True)
+        def end(self) -> None:
+            pass
+
+        def show(self) -> None:
+            if self.shown == count.done:
+                return
+            self.shown = count.done
+            of = f" of {count.total:,}" if count.total is not None else ""
+            then = f", now {count.then}" if count.then and count.is_complete else ""
+            line = f"{count.title}: {count.done:,}{of} {count.unit}, {count.rate:,.0f}/s{then}"
+            print(line, file=sys.stderr, flush=True)
 
     lines = Lines()
     try:
         yield lines
     finally:
-        lines.show(time.monotonic())
+        lines.show()

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions
-from rich.progress import TextColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 
 from etl.words import on_one_line, printable
@@ -35,4 +36,9 @@ def text_column(field: str) -> TextColumn:
     Args:
         field: As in `task.description`.
     """
-    return TextColumn(f"{{{field}}}", markup=False)
+    return TextColumn(f"{{{field}}}", markup=False, table_column=Column(no_wrap=True))
+
+
+def count_column() -> MofNCompleteColumn:
+    """Returns the column of how many items are done, of how many: on a narrow terminal the bar gives way to it."""
+    return MofNCompleteColumn(table_column=Column(no_wrap=True))

@@ -6,6 +6,7 @@ Plain classes with no Keras in them, driven by `training`: whatever runs the ste
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,9 @@ from typing import Any, Protocol
 
 from etl.cli import note
 from etl.errors import PetalstreamError
+
+# Between two lines within an epoch, where there is no terminal.
+_LINE_SECONDS = 60.0
 
 
 class DivergedError(PetalstreamError):
@@ -121,6 +125,9 @@ class Display(Protocol):
     def advance(self, epoch: int, num_images: int) -> None:
         """Takes note that so many images of an epoch have been trained on."""
 
+    def validate(self, epoch: int) -> None:
+        """Shows that an epoch is being validated."""
+
     def end_epoch(self, line: str) -> None:
         """Shows a whole epoch's line."""
 
@@ -133,17 +140,17 @@ def display(num_images: int) -> Iterator[Display]:
         num_images: In one epoch.
     """
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _Lines(num_images)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
     from etl.cli import console
-    from etl.terminal import text_column
+    from etl.terminal import count_column, text_column
 
     columns = [
         text_column("task.description"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count_column(),
         text_column("task.fields[rate]"),
         TimeRemainingColumn(),
     ]
@@ -163,6 +170,9 @@ class _Bar:
         rate = f"{num_images / max(1e-3, time.monotonic() - self._started):,.0f} images/s"
         self._progress.update(self._task, description=f"epoch {epoch}", completed=num_images, rate=rate)
 
+    def validate(self, epoch: int) -> None:
+        self._progress.update(self._task, description=f"epoch {epoch}, validating", rate="")
+
     def end_epoch(self, line: str) -> None:
         self._progress.console.print(line, soft_wrap=True)
         self._progress.reset(self._task, description="next epoch", rate="")
@@ -170,12 +180,23 @@ class _Bar:
 
 
 class _Lines:
-    """One line an epoch."""
+    """One line an epoch, and where that takes long one a minute."""
+
+    def __init__(self, num_images: int) -> None:
+        self._num_images = num_images
+        self._printed = time.monotonic()
 
     def advance(self, epoch: int, num_images: int) -> None:
+        now = time.monotonic()
+        if now - self._printed >= _LINE_SECONDS and num_images < self._num_images:
+            self._printed = now
+            note(f"epoch {epoch}: {num_images:,.0f} of {self._num_images:,} images")
+
+    def validate(self, epoch: int) -> None:
         pass
 
     def end_epoch(self, line: str) -> None:
+        self._printed = time.monotonic()
         note(line)
 
 
@@ -183,7 +204,19 @@ class _Lines:
 _LINE_COLUMNS = 110
 
 
-def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_best: bool) -> str:
+def line_columns() -> int:
+    """Returns how long an epoch's line may be: 110 columns, or as many as the terminal has."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    # It is no terminal, or no file at all.
+    except (OSError, ValueError):
+        columns = 0
+    return min(_LINE_COLUMNS, columns or _LINE_COLUMNS)
+
+
+def epoch_line(
+    epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_best: bool, columns: int = _LINE_COLUMNS
+) -> str:
     """Returns what is shown of an epoch.
 
     Args:
@@ -191,6 +224,7 @@ def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_
         num_epochs: In all.
         metrics: As in the history.
         is_best: Whether it is the best so far.
+        columns: How long it may be; what matters least is left out.
     """
     has_validation = "val_loss" in metrics
     parts = {
@@ -214,7 +248,7 @@ def epoch_line(epoch: int, num_epochs: int, metrics: Mapping[str, float], *, is_
         return f"epoch {epoch}/{num_epochs}: {', '.join(text for name, text in parts.items() if name in shown)}"
 
     # What the closing tables and the history say anyway.
-    for name in ("seconds", "waiting", "penalty"):
-        if len(line()) > _LINE_COLUMNS:
+    for name in ("seconds", "waiting", "penalty", "rate"):
+        if len(line()) > columns:
             shown.discard(name)
     return line()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from etl import progress
 from etl.errors import DatasetError
 from etl.words import quantity
 from trainer import pictures
@@ -206,6 +207,7 @@ def _ask(
     in_graph = tf.function(ask, reduce_retracing=True, autograph=False)
     for images, labels in dataset:
         yield images, *in_graph(images, labels)
+        progress.advance(len(labels))
 
 
 class Tally:

@@ -12,7 +12,7 @@ from etl.cli import note
 from etl.errors import ConfigError, DatasetError, InterruptionError, PetalstreamError
 from trainer import backup, damage, models, tuner
 from trainer.board import Board
-from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line
+from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line, line_columns
 from trainer.config import binding_flags
 from trainer.objective import make_objective
 from trainer.pace import Pace
@@ -267,6 +267,7 @@ class _Run:
             metrics["penalty"] = self._totals.penalty
         self._steps.synchronise()
         if validation is not None:
+            shown.validate(epoch)
             metrics |= {f"val_{name}": value for name, value in self._validate(validation).items()}
         metrics["lrate"] = float(self._optimizer.learning_rate)
         metrics |= watch.read(own.num_examples, own.wait_seconds)
@@ -278,7 +279,8 @@ class _Run:
         if self._distribution.is_chief:
             watched = self._config.monitor
             tuner.report(watched, metrics.get(f"val_{watched}", metrics[watched]), epoch)
-        shown.end_epoch(epoch_line(epoch, self._config.num_epochs, metrics, is_best=is_best))
+        line = epoch_line(epoch, self._config.num_epochs, metrics, is_best=is_best, columns=line_columns())
+        shown.end_epoch(line)
 
     def _validate(self, validation: Any) -> dict[str, float]:
         """Evaluates on the validation split; where it can't be read, what was trained before is kept."""

@@ -98,6 +98,7 @@ class Launch:
         if self._options.view_as(StandardOptions).no_wait_until_finish:
             return False
         total = sum(unit.num_images for unit in units if not unit.done_path)
-        with progress.step("write", total), workers.follow(facts.building_dir(self._config.output), units):
+        followed = workers.follow(facts.building_dir(self._config.output), units)
+        with progress.step("write", total, then="publishing"), followed:
             self._submission.wait()
         return True

@@ -48,10 +48,19 @@ def test_a_run_prints_its_progress_and_its_tables_and_nothing_else(
     run = launch("data", ["--source", "folder", "--input", str(photos), *dask.options])
     assert run.wait() == 0, run.printed
     assert "151 read = 150 written + 1 rejected" in run.printed
-    known = ("list and digest: ", "write: ", "151 read", str(run.output))
+    known = ("loading Apache Beam", "list and digest: ", "write: ", "151 read", str(run.output))
     # Tables are drawn with lines that are no ASCII.
     noise = [line for line in run.printed.splitlines() if line.isascii() and not line.startswith(known)]
     assert noise == []
+
+
+def test_a_cluster_of_its_own_says_nothing_either(photos: Path, launch: Launcher) -> None:
+    """Without an address Dask starts a cluster on this machine, and ends it with the run."""
+    run = launch("data", ["--source", "folder", "--input", str(photos), "--runner", "DaskRunner"])
+    assert run.wait() == 0, run.printed
+    known = ("loading Apache Beam", "list and digest: ", "write: ", "151 read", str(run.output))
+    assert [line for line in run.printed.splitlines() if line.isascii() and not line.startswith(known)] == []
+    assert "write: 150 of 150 images, " in run.printed or "write: 151 of 151 images, " in run.printed
 
 
 def test_a_killed_worker_costs_nothing_but_time(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from pathlib import Path
 
@@ -29,6 +33,86 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     with progress.step("write", 2):
         progress.advance(2)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_a_bar_without_a_total_ends_full(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.step("list"):
+        progress.advance(7)
+    printed = capsys.readouterr().err
+    assert "7/7" in printed
+    assert "7/?" not in printed.rpartition("7/7")[2]
+
+
+def test_a_bar_of_what_fails_does_not_end_full(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+
+    def fail() -> None:
+        with progress.step("list"):
+            progress.advance(7)
+            raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        fail()
+    assert "7/7" not in capsys.readouterr().err
+
+
+def test_what_follows_the_last_item_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.step("write", 2, then="publishing"):
+        progress.advance()
+        progress.advance()
+        # At once, not at the end of the block.
+        (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"write: 2 of 2 images, [\d,]+/s, now publishing", line)
+    assert capsys.readouterr().err == ""
+
+
+def test_work_that_is_done_twice_never_passes_the_total(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.step("write", 3):
+        progress.advance(2)
+        progress.advance(2)
+    assert capsys.readouterr().err.startswith("write: 3 of 3 images, ")
+
+
+def test_the_rate_leaves_out_the_wait_for_the_first_item(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with progress.step("write", 21):
+        now = 100.0
+        progress.advance()
+        now = 102.0
+        progress.advance(20)
+    assert capsys.readouterr().err.splitlines()[-1] == "write: 21 of 21 images, 10/s"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_bar_fits_into_its_line(columns: int) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    shown: list[bytes] = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
+    reader.start()
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-c", LARGE]
+    subprocess.run(command, stdout=theirs, stderr=theirs, env=environment, check=True, timeout=300)
+    os.close(theirs)
+    reader.join(60)
+    os.close(ours)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(shown).decode()).splitlines()
+    assert any("123456/234567" in line for line in lines)
+    assert max(len(part) for line in lines for part in line.split("\r")) <= columns
+
+
+LARGE = """
+from etl import progress
+with progress.step("list and digest", 234_567):
+    progress.advance(100_000)
+    progress.advance(23_456)
+"""
 
 
 def test_a_bar_leaves_standard_output_and_what_is_kept_back_alone(tmp_path: Path) -> None:

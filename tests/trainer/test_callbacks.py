@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer import callbacks
 from trainer.callbacks import BestWeights, DivergedError, Stopwatch, display, epoch_line
 
 
@@ -123,6 +124,39 @@ def test_an_epochs_line_fits_into_110_columns(
     assert f"loss {loss:.4f}" in line
     assert "images/s" in line
     assert line.endswith(", best") == ("val_loss" in more)
+
+
+@pytest.mark.parametrize("columns", [70, 80, 100])
+def test_an_epochs_line_fits_into_a_narrower_terminal(columns: int) -> None:
+    metrics = {
+        "loss": 1.5579,
+        "accuracy": 0.3294,
+        "val_loss": 1.5242,
+        "images_per_second": 1_157,
+        "input_wait_share": 0.14,
+        "seconds": 3.1,
+    }
+    line = epoch_line(3, 10, metrics, is_best=True, columns=columns)
+    assert len(line) <= columns
+    assert line.endswith(", best")
+
+
+def test_a_long_epoch_shows_how_far_it_is_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now)
+    with display(1_000) as shown:
+        for now in range(0, 200, 10):
+            shown.advance(2, 5 * now)
+        shown.validate(2)
+        shown.end_epoch("the line")
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 2: 300 of 1,000 images",
+        "epoch 2: 600 of 1,000 images",
+        "epoch 2: 900 of 1,000 images",
+        "the line",
+    ]
 
 
 def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etl import storage
+from etl import progress, storage
 from etl.errors import ConfigError, one_line
 from etl.parsing import parse_json
 from trainer.batch_predict.lines import MAX_LINE_BYTES
@@ -156,17 +156,17 @@ def write_instances(paths: Iterable[str], output: str, *, by_name: bool) -> int:
         ConfigError: a file can't be read; with `by_name` only where there is no such local file.
     """
     partial = f"{output}.partial"
-    number = 0
+    files = list(list_files(paths, "--make_instances"))
     try:
-        with storage.create(partial) as stream:
-            for path in list_files(paths, "--make_instances"):
+        with progress.step("make instances", len(files)), storage.create(partial) as stream:
+            for path in files:
                 stream.write(_make_instance(path, by_name=by_name))
-                number += 1
+                progress.advance()
         storage.move(partial, output)
     except BaseException:
         storage.delete(partial)
         raise
-    return number
+    return len(files)
 
 
 def _make_instance(path: str, *, by_name: bool) -> bytes:

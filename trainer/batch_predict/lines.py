@@ -45,6 +45,16 @@ def plan_units(path: str) -> tuple[int, list[Unit]]:
     return num_bytes, [Unit(index, start, min(num_bytes, start + unit_bytes)) for index, start in enumerate(starts)]
 
 
+def count_lines(path: str) -> int:
+    """Counts the lines of a file, which takes a second a gigabyte on a local disk."""
+    count, last = 0, b""
+    with storage.open_stream(path) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last not in (b"", b"\n"))
+
+
 class RangeLines:
     """The lines that begin in a range of a file, in order; to be read once.
 

@@ -44,15 +44,15 @@ def display(metric: str, max_trials: int, num_known: int) -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield _Lines(metric, max_trials)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
     from etl.cli import console
-    from etl.terminal import text_column
+    from etl.terminal import count_column, text_column
 
     columns = [
         text_column("task.description"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count_column(),
         text_column("task.fields[note]"),
         TimeElapsedColumn(),
     ]

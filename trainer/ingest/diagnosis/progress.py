@@ -16,16 +16,16 @@ def display(total: int) -> Iterator[Say]:
     if not sys.stderr.isatty():
         yield lambda title: print(f"measuring {title}", file=sys.stderr, flush=True)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
     from etl.cli import console
-    from etl.terminal import text_column
+    from etl.terminal import count_column, text_column
 
     columns = [
         SpinnerColumn(),
         text_column("task.description"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count_column(),
         TimeElapsedColumn(),
     ]
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
