@@ -29,6 +29,15 @@ _DIGITS = re.compile("[0-9]{1,18}")
 # Tables are wider than the 80 columns that rich assumes of a file.
 _FILE_COLUMNS = 120
 
+# Packages that take seconds to import, as a person calls them.
+_HEAVY = {
+    "apache_beam": "Apache Beam",
+    "tensorflow": "TensorFlow",
+    "google.cloud.aiplatform_v1": "Vertex AI's client library",
+}
+# Those that `say_loading` has named in this process.
+_named: set[str] = set()
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises `ConfigError` instead of printing its usage and exiting."""
@@ -215,6 +224,20 @@ def note(line: str) -> None:
 def show_line(line: object) -> None:
     """Prints one line on standard output: a path, mostly, alone so that it can be copied."""
     print(on_one_line(str(line)), flush=True)
+
+
+def say_loading(*packages: str) -> None:
+    """Prints one line that names the packages that are about to be imported: each once, and none that is there already.
+
+    A command calls it when all is checked that can be checked without them.
+
+    Args:
+        packages: Names of modules that take seconds, from `_HEAVY`.
+    """
+    new = [package for package in packages if package not in _named and package not in sys.modules]
+    _named.update(new)
+    if new:
+        note(f"loading {' and '.join(_HEAVY[package] for package in new)}")
 
 
 def load_tensorflow() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl import manifest as manifests
 from etl import process, progress, storage
-from etl.cli import Parser, load_tensorflow, note, path, show_line
+from etl.cli import Parser, load_tensorflow, note, path, say_loading, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.manifest import Manifest, Variant
@@ -104,6 +104,7 @@ def _look(data_dir: str, manifest: Manifest) -> int:
 def _verify(data_dir: str, manifest: Manifest, see: Callable[[Variant, Example], None] = lambda *_: None) -> Report:
     from etl.verify import verify
 
+    say_loading("tensorflow")
     load_tensorflow()
     total = sum(split.num_examples for variant in manifest.variants.values() for split in variant.splits.values())
     with progress.step("check", total, "records"):

@@ -62,6 +62,10 @@ class Plan:
 
     Args:
         config: The run's configuration.
+
+    Raises:
+        ConfigError: the options, the input or its lists are not as they should be.
+        DownloadError: a published archive can't be had.
     """
 
     def __init__(self, config: EtlConfig) -> None:
@@ -69,6 +73,7 @@ class Plan:
         self._source = sources.source(config.source)
         self._lists = sources.list_versions(config.source, config.options)
         self.class_names: tuple[str, ...] = self._source.class_names(config.options)
+        self._listed: Iterator[SourceImage] = self._source.list_images(config.options)
         self._folder = tempfile.TemporaryDirectory(prefix="petalstream-plan-")
         self._database = sqlite3.connect(os.path.join(self._folder.name, "plan.sqlite"))
         # The file is thrown away at the end: nothing to protect from a crash.
@@ -96,11 +101,10 @@ class Plan:
             StorageError: the store that has them fails.
         """
         labels = {name: index for index, name in enumerate(self.class_names)}
-        images = self._source.list_images(self.config.options)
         limit = max_bytes(self.config.max_pixels)
         take = functools.partial(digest, source=self.config.source, limit=limit)
         with progress.step("list and digest"), self._database:
-            for found in ordered_map(take, self._seen(images), self.config.num_threads, _DIGEST_CHUNK):
+            for found in ordered_map(take, self._seen(self._listed), self.config.num_threads, _DIGEST_CHUNK):
                 self._add(found, labels)
                 progress.advance()
             for found in ordered_map(take, self._unseen(), NUM_READERS):

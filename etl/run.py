@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from etl import failures, interrupts, locks, manifest, process, progress, publishing, rejected, storage, workers
-from etl.cli import load_tensorflow, note
+from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
 from etl.dataflow import is_dataflow
 from etl.dataflow.launch import Launch
@@ -64,7 +64,7 @@ def _show(command: Command) -> int:
     if storage.is_local(config.output) or not storage.is_local(config.options.input or ""):
         _check_output(config)
     if launch is None:
-        _check_weights(config)
+        _check_weights(config, load=False)
     with archive.offline(), Plan(config) as plan:
         _fill(plan, keeps=False)
         print_plan(plan)
@@ -78,12 +78,11 @@ def _show(command: Command) -> int:
 def _write(command: Command) -> int:
     """Writes the data set."""
     config, started = command.config, time.time()
-    # All that is wrong with the options shows before anything is listed.
-    run = _launch(command) or Here(command)
+    launch = _launch(command)
     storage.check_writable(config.output)
     with _holding(config):
         replaces = _check_output(config)
-        return _write_held(command, run, replaces, started)
+        return _write_held(command, launch, replaces, started)
 
 
 @contextmanager
@@ -99,14 +98,19 @@ def _holding(config: EtlConfig) -> Iterator[None]:
         yield
 
 
-def _write_held(command: Command, run: Launch | Here, replaces: str, started: float) -> int:
+def _write_held(command: Command, launch: Launch | None, replaces: str, started: float) -> int:
     """Writes the data set into an output that this run holds; `replaces` tells which one is there now."""
     config = command.config
-    loads_weights = isinstance(run, Here) and "embedding" in config.variants
-    if command.runner in IN_PROCESS or loads_weights:
-        load_tensorflow()
-    _check_weights(config, load=loads_weights)
+    _check_weights(config, load=False)
     with Plan(config) as plan:
+        # What is wrong with the input shows before anything heavy is imported; all that is wrong with the options
+        # before anything is listed.
+        loads_weights = launch is None and "embedding" in config.variants
+        if command.runner in IN_PROCESS or loads_weights:
+            say_loading("apache_beam", "tensorflow")
+            load_tensorflow()
+        run = launch or Here(command)
+        _check_weights(config, load=loads_weights)
         _fill(plan, keeps=True)
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
@@ -157,7 +161,7 @@ def _taken(config: EtlConfig) -> ConfigError:
     return ConfigError("--output", config.output, "a folder without a data set", mend)
 
 
-def _check_weights(config: EtlConfig, *, load: bool = True) -> None:
+def _check_weights(config: EtlConfig, *, load: bool) -> None:
     """Checks the embeddings' weights before any work.
 
     Args:
@@ -294,7 +298,7 @@ class Here:
         total = sum(unit.num_images for unit in units if not unit.done_path)
         # Workers elsewhere report to nobody here: what they have written tells how far they are.
         followed = nullcontext() if self._reports else workers.follow(facts.building_dir(self._config.output), units)
-        with progress.step("write", total), followed:
+        with progress.step("write", total, then="publishing"), followed:
             pipeline.run().wait_until_finish()
         return True
 

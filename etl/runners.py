@@ -6,13 +6,14 @@ import argparse
 import difflib
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etl import portable
-from etl.cli import Parser, load_tensorflow, number, unknown_option
+from etl.cli import Parser, load_tensorflow, number, say_loading, unknown_option
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _runner_name(text: str) -> str:
 
 def _knows_beam(text: str) -> bool:
     """Tells whether Beam has a runner of that name too; it takes seconds to ask."""
+    say_loading("apache_beam")
     from apache_beam.options.pipeline_options import StandardOptions
 
     return text.lower() in {path.rpartition(".")[2].lower() for path in StandardOptions.KNOWN_RUNNER_NAMES}
@@ -95,6 +97,7 @@ def check_beam_args(arguments: Sequence[str], prog: str, known: Iterable[str]) -
     """
     if not arguments:
         return
+    say_loading("apache_beam")
     from apache_beam.options.pipeline_options import PipelineOptions
 
     if any(argument.startswith("--dask_") for argument in arguments):
@@ -117,6 +120,7 @@ def make_options(arguments: Sequence[str], name: str | None) -> PipelineOptions:
     Raises:
         ConfigError: options of the runner's are missing or contradict each other.
     """
+    say_loading("apache_beam")
     from apache_beam.options import pipeline_options as beam_options
 
     if name == "DaskRunner":
@@ -135,6 +139,8 @@ def make_options(arguments: Sequence[str], name: str | None) -> PipelineOptions:
 def _load_dask_options() -> None:
     """Has Beam know the options of its Dask runner, which it does only once that is imported."""
     if importlib.util.find_spec("distributed") is not None:
+        # Before Dask is imported, for the workers that it starts on this machine too: they complain of its end.
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
         importlib.import_module("apache_beam.runners.dask.dask_runner")
 
 
@@ -179,6 +185,7 @@ def make_runner(name: str | None, options: PipelineOptions) -> Any:
     if name in portable.NAMES:
         portable.check_servers(name, options)
         if works_here(name, options):
+            say_loading("tensorflow")
             load_tensorflow()
         return _quiet(portable.make_runner(name), options)
     return name

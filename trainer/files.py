@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl import limits, paths
-from etl.cli import import_tensorflow
+from etl.cli import import_tensorflow, say_loading
 from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, one_line
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_bytes(path: str) -> bytes:
     Raises:
         FileNotFoundError: there is none.
     """
-    tf = _tensorflow()
+    tf = tensorflow()
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             data: bytes = file.read()
@@ -59,7 +59,7 @@ def read_bytes(path: str) -> bytes:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a file that is whole or not there; on an object store every write is."""
-    tf = _tensorflow()
+    tf = tensorflow()
     target = path if is_remote(path) else f"{path}.new"
     try:
         with tf.io.gfile.GFile(target, "wb") as file:
@@ -76,7 +76,7 @@ def exists(path: str) -> bool:
     """Returns whether there is such a file or folder."""
     if not is_remote(path):
         return os.path.lexists(path)
-    tf = _tensorflow()
+    tf = tensorflow()
     return bool(tf.io.gfile.exists(path))
 
 
@@ -85,7 +85,7 @@ def remove(path: str) -> None:
     if not is_remote(path):
         shutil.rmtree(path) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
         return
-    tf = _tensorflow()
+    tf = tensorflow()
     if tf.io.gfile.isdir(path):
         tf.io.gfile.rmtree(path)
     elif tf.io.gfile.exists(path):
@@ -134,7 +134,7 @@ def writing(path: str) -> Iterator[None]:
     Raises:
         StorageError: from within the block.
     """
-    tf = _tensorflow()
+    tf = tensorflow()
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
@@ -171,7 +171,7 @@ def telling(option: str, path: str, expected: str) -> Iterator[None]:
     Raises:
         ConfigError: from within the block: no permission, no such bucket, no answer.
     """
-    tf = _tensorflow()
+    tf = tensorflow()
     try:
         yield
     except tf.errors.OpError as error:
@@ -179,7 +179,7 @@ def telling(option: str, path: str, expected: str) -> Iterator[None]:
 
 
 def _mend(error: tf.errors.OpError, path: str) -> str:
-    tf = _tensorflow()
+    tf = tensorflow()
     if isinstance(error, tf.errors.PermissionDeniedError | tf.errors.UnauthenticatedError):
         return "the account that this runs as may not (roles/storage.objectAdmin on the bucket is enough)"
     if isinstance(error, tf.errors.NotFoundError):
@@ -187,9 +187,10 @@ def _mend(error: tf.errors.OpError, path: str) -> str:
     return one_line(_NOISE.sub("", str(error.message)))[:300]
 
 
-def _tensorflow() -> Any:
+def tensorflow() -> Any:
     """Imports TensorFlow quietly, and doesn't start it: how it is to run isn't settled yet."""
+    say_loading("tensorflow")
     import_tensorflow()
-    import tensorflow
+    import tensorflow as tf
 
-    return tensorflow
+    return tf

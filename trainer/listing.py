@@ -11,7 +11,7 @@ from pathlib import Path
 
 from etl import paths
 from etl.errors import ConfigError, one_line
-from trainer.files import is_remote, read_bytes
+from trainer.files import is_remote, read_bytes, tensorflow
 
 _WILDCARD = re.compile(r"[*?[]")
 # Parts of a pattern, longest first, and what they stand for as a regular expression.
@@ -56,8 +56,7 @@ def read_file(path: str) -> bytes:
         # ValueError: a name with a zero byte in it.
         except (OSError, ValueError) as error:
             raise OSError(getattr(error, "strerror", None) or str(error)) from error
-    import tensorflow as tf
-
+    tf = tensorflow()
     try:
         return read_bytes(path)
     except FileNotFoundError as error:
@@ -97,8 +96,7 @@ def _walk_local(folder: str, option: str, above: tuple[tuple[int, int], ...] = (
 
 
 def _list_remote(path: str) -> Iterator[str]:
-    import tensorflow as tf
-
+    tf = tensorflow()
     wildcard = _WILDCARD.search(path)
     if wildcard is None:
         yield from _walk_remote(path.rstrip("/")) if tf.io.gfile.isdir(path) else [path]
@@ -110,8 +108,7 @@ def _list_remote(path: str) -> Iterator[str]:
 
 
 def _walk_remote(folder: str) -> Iterator[str]:
-    import tensorflow as tf
-
+    tf = tensorflow()
     for parent, _, files in tf.io.gfile.walk(folder):
         if any(part.startswith(".") for part in parent[len(folder) :].split("/")):
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from etl.cli import load_tensorflow
+from etl.cli import load_tensorflow, say_loading
 from etl.errors import ConfigError, one_line
 from etl.parsing import parse_json
 from trainer.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
@@ -128,6 +128,7 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
     if not is_remote(model_dir):
         # Before TensorFlow is loaded, which takes seconds.
         find_model(model_dir)
+    say_loading("tensorflow")
     load_tensorflow()
     import tensorflow as tf
 

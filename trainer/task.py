@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etl
-from etl import interrupts, process
-from etl.cli import import_tensorflow, load_tensorflow, note
+from etl import interrupts, process, progress
+from etl.cli import import_tensorflow, load_tensorflow, note, say_loading
 from etl.errors import EXIT_OK
 from etl.limits import naming
 from trainer import backup, models, output
@@ -80,13 +80,15 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
         note(f"{places.model_dir}: finished already; --overwrite would train anew")
         return None
     data = resolve(config, load_manifest(config.data_dir))
-    if config.serving_formats != "standard":
-        import_tensorflow()
-        load_formats(config.serving_formats)
+    models.check_weights(config.model, config.hyperparameters, data.embedding)
+    if config.init_from is not None:
+        models.check_init_from(config.init_from)
     if is_first_worker(config.distribute):
         output.check(places, overwrite=overwrite, resume=resume, other=_describe_unfinished(config))
         _say_missing(data)
+    say_loading("tensorflow")
     import_tensorflow()
+    load_formats(config.serving_formats)
     from trainer.training import train
 
     started = time.monotonic()
@@ -99,6 +101,7 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     if not distribution.is_chief:
         return None
     with output.publishing(places, check) as folder:
+        note("exporting the model")
         _write_model(folder, config, data, trained)
         extras = Extras(folder)
         evaluation = _write_extras(folder, config, data, trained, extras)
@@ -159,9 +162,10 @@ def _write_extras(
         with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
             test = data.load("test", config)
             keys = data.load_keys("test", config)
-            scores = evaluate_run(
-                trained.model, test, data.gives, data.class_names, folder, prepare, extras.making, keys
-            )
+            with progress.step("evaluate", data.num_examples["test"], "examples", "drawing"):
+                scores = evaluate_run(
+                    trained.model, test, data.gives, data.class_names, folder, prepare, extras.making, keys
+                )
             damage.check_count(config, data, "test", scores["num_examples"], data.num_examples["test"])
             evaluation = {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
             _write_json(folder / output.EVALUATION_NAME, evaluation)

@@ -14,14 +14,16 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from etl import failures, interrupts, locks, progress, runners, storage
-from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path
+from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path, say_loading
 from etl.dataflow import checks, is_dataflow
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.words import quantity
 from trainer.batch_predict.gather import lock_path, unfinished_runs, version
 from trainer.batch_predict.instances import write_instances
 from trainer.batch_predict.job import REASONS, SUMMARY_NAME, Job, Unit
-from trainer.batch_predict.lines import plan_units
+from trainer.batch_predict.lines import count_lines, plan_units
+from trainer.files import is_remote
+from trainer.output import find_model
 
 PROG = "trainer.batch_predict"
 
@@ -182,15 +184,20 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
         ConfigError: the model can't be loaded.
         PetalstreamError: the run failed.
     """
+    if not is_remote(job.model_dir):
+        find_model(job.model_dir)
     if runner in runners.IN_PROCESS:
+        say_loading("apache_beam", "tensorflow")
         load_tensorflow()
+    say_loading("apache_beam")
     from trainer.batch_predict import pipeline
 
     if runner in runners.IN_PROCESS:
         # Before any work; the pipeline finds it loaded.
         pipeline.load(job.model_dir, job.run_id)
-    # Workers elsewhere report to nobody here.
-    shown = progress.step("predict", unit="instances") if runner in runners.IN_PROCESS else nullcontext()
+    # Of an object store the lines are not read twice, and workers elsewhere report to nobody here.
+    total = count_lines(job.input) if storage.is_local(job.input) else None
+    shown = progress.step("predict", total, "instances") if runner in runners.IN_PROCESS else nullcontext()
     # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
     with failures.telling(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
         pipeline.run(job, units, runner, beam_args)

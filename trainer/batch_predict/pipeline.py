@@ -11,6 +11,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from etl import runners
+from etl.cli import load_tensorflow
 from etl.dataflow import is_dataflow, package
 from etl.dataflow.submit import Submission
 from etl.failures import leaving
@@ -74,6 +75,8 @@ def load(model_dir: str, run_id: str) -> Serve:
     Raises:
         ConfigError: as `trainer.served.load`.
     """
+    # Quietly: on workers nobody reads what is being loaded.
+    load_tensorflow()
     return served.load(model_dir)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from etl import manifest as manifests
 from etl import process
-from etl.cli import Parser, load_tensorflow, number, parse_size, path
+from etl.cli import Parser, load_tensorflow, number, parse_size, path, say_loading
 from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line
 from etl.manifest import Manifest, Variant
 from trainer import models
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command.model:
         models.find(command.model)
     _check_plot(command.plot)
+    say_loading("tensorflow")
     load_tensorflow()
     _examine(command, variant)
     return EXIT_OK

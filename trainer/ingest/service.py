@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl import interrupts, process
-from etl.cli import Parser, is_digits, load_tensorflow, number, show_line
+from etl.cli import Parser, is_digits, load_tensorflow, number, say_loading, show_line
 from etl.errors import EXIT_OK, ConfigError, one_line
 from etl.words import quantity
 from trainer.ingest import heap
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments.num_workers:
             raise ConfigError("--num_workers", 0, "1 or more, since no dispatcher is started")
         check_reachable("--dispatcher", arguments.dispatcher)
+    say_loading("tensorflow")
     load_tensorflow()
     with interrupts.noted() as told:
         servers, address = start(arguments.host, arguments.port, arguments.num_workers, arguments.dispatcher)

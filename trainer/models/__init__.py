@@ -9,8 +9,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import ConfigError
+from etl.mobilenet import IMAGENET
+from trainer import files
+from trainer.mobilenet import DRAWN
 from trainer.models.hyperparameters import HYPERPARAMETERS, Hyperparameter, Value
-from trainer.models.transfer import Transfer, init_from
+from trainer.models.transfer import Transfer, check_init_from, init_from
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +26,8 @@ __all__ = [
     "Transfer",
     "Value",
     "build",
+    "check_init_from",
+    "check_weights",
     "find",
     "init_from",
     "resolve",
@@ -198,6 +203,26 @@ def build(name: str, **hyperparameters: Any) -> keras.Model:
     given = {option: value for option, value in hyperparameters.items() if option not in required}
     model: keras.Model = importlib.import_module(spec.module).build(**required, **resolve(name, given))
     return model
+
+
+def check_weights(name: str, hyperparameters: Mapping[str, Value], embedding: Mapping[str, Any] | None = None) -> None:
+    """Checks that the file of a network's weights is there; loads no TensorFlow for a local one.
+
+    Args:
+        name: A key of `MODELS`.
+        hyperparameters: Those given.
+        embedding: What the manifest says of the network that made the embeddings.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    given = {**find(name).hyperparameters, **hyperparameters}
+    if "weights" not in given:
+        return
+    weights = given["weights"] or (embedding or {}).get("weights")
+    if weights not in (None, DRAWN, IMAGENET) and not files.exists(str(weights)):
+        mend = "" if given["weights"] else "the data set's embeddings were made with it"
+        raise ConfigError("--weights", weights, f"{IMAGENET}, {DRAWN}, or a file that is there", mend)
 
 
 def with_images(

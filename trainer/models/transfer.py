@@ -98,15 +98,28 @@ def _class_names(path: str) -> list[str] | None:
         return None
 
 
+def check_init_from(path: str) -> str:
+    """Returns the file of the model that `--init_from` names; loads no TensorFlow for a local one.
+
+    Args:
+        path: As for `init_from`.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    file = path if Path(path).suffix == ".keras" else posixpath.join(path, KERAS_NAME)
+    if not exists(file):
+        raise ConfigError("--init_from", path, f"a .keras file, or the folder of a run, with its {KERAS_NAME}")
+    return file
+
+
 def _load(path: str) -> keras.Model:
     import keras
 
     # Registers the layers of ours that a file may name.
     import trainer.layers  # noqa: F401
 
-    file = path if Path(path).suffix == ".keras" else posixpath.join(path, KERAS_NAME)
-    if not exists(file):
-        raise ConfigError("--init_from", path, f"a .keras file, or the folder of a run, with its {KERAS_NAME}")
+    file = check_init_from(path)
     try:
         with local_copy(file) as copy:
             model: keras.Model = keras.saving.load_model(copy, compile=False)

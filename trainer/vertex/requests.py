@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from etl.cli import say_loading
 from etl.errors import ConfigError, one_line
 from trainer.vertex.failures import missing_sdk
 
@@ -22,6 +23,7 @@ def message_type(type_name: str) -> Any:
     Raises:
         ConfigError: the SDK isn't installed.
     """
+    say_loading("google.cloud.aiplatform_v1")
     try:
         if type_name.startswith(_BETA):
             from google.cloud import aiplatform_v1beta1
