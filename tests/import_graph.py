@@ -14,8 +14,8 @@ PACKAGES = ("etl", "trainer")
 SHARED = {
     *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.interrupts", "etl.limits", "etl.locks"),
     *("etl.manifest", "etl.mobilenet", "etl.parallel", "etl.parsing", "etl.paths", "etl.process", "etl.progress"),
-    *("etl.publishing", "etl.reading", "etl.reasons", "etl.records", "etl.schema", "etl.storage", "etl.stores"),
-    *("etl.stores.holder", "etl.streams", "etl.terminal", "etl.words"),
+    *("etl.publishing", "etl.reading", "etl.reasons", "etl.records", "etl.retries", "etl.schema", "etl.storage"),
+    *("etl.stores", "etl.stores.holder", "etl.streams", "etl.terminal", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
 BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.runners"}
@@ -23,7 +23,7 @@ BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.runners"}
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
     {"", "cli", "errors", "extras", "interrupts", "limits", "notes", "parallel", "parsing", "paths", "process"}
-    | {"progress", "reasons", "streams", "terminal", "words"},
+    | {"progress", "reasons", "retries", "streams", "terminal", "words"},
     {"images", "lines", "manifest", "mobilenet", "records", "schema", "sharding", "tfrecord"},
     {"stores"},
     {"failures", "index", "index_check", "locks", "publishing", "reading", "storage"},

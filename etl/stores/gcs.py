@@ -37,14 +37,14 @@ _READ_BYTES = 8 << 20
 def exists(path: str) -> bool:
     """Tells whether there is an object of that path."""
     with telling(path, READ):
-        return bool(blob_of(path).exists(retry=retry()))
+        return bool(blob_of(path).exists(retry=retry(path)))
 
 
 def is_folder(path: str) -> bool:
     """Tells whether there is at least one object below a path."""
     bucket, prefix = _folder(path)
     with telling(path, LIST):
-        return any(client().list_blobs(bucket, prefix=prefix, max_results=1, fields=_FIELDS, retry=retry()))
+        return any(client().list_blobs(bucket, prefix=prefix, max_results=1, fields=_FIELDS, retry=retry(path)))
 
 
 def version(path: str) -> str:
@@ -65,7 +65,7 @@ def open_stream(path: str) -> BinaryIO:
 def read_bytes(path: str) -> bytes:
     """Reads a whole object in one request; raises `FileNotFoundError`."""
     with telling(path, READ):
-        return bytes(blob_of(path).download_as_bytes(retry=retry()))
+        return bytes(blob_of(path).download_as_bytes(retry=retry(path)))
 
 
 def create(path: str) -> BinaryIO:
@@ -128,7 +128,7 @@ def list_folders(folder: str) -> list[str]:
     bucket, prefix = _folder(folder)
     names: set[str] = set()
     with telling(folder, LIST):
-        pages = client().list_blobs(bucket, prefix=prefix, delimiter="/", fields=_FIELDS, retry=retry()).pages
+        pages = client().list_blobs(bucket, prefix=prefix, delimiter="/", fields=_FIELDS, retry=retry(folder)).pages
         for page in pages:
             names.update(name[len(prefix) : -1] for name in page.prefixes)
     return sorted(names)
@@ -183,13 +183,13 @@ def _folder(path: str) -> tuple[str, str]:
 def _found(path: str) -> Blob:
     blob = blob_of(path)
     with telling(path, READ):
-        blob.reload(retry=retry())
+        blob.reload(retry=retry(path))
     return blob
 
 
 def _list(path: str, bucket: str, **options: Any) -> Iterator[StoredFile]:
     with telling(path, LIST):
-        for blob in client().list_blobs(bucket, fields=_FIELDS, page_size=_PAGE_SIZE, retry=retry(), **options):
+        for blob in client().list_blobs(bucket, fields=_FIELDS, page_size=_PAGE_SIZE, retry=retry(path), **options):
             yield _stored(bucket, blob)
 
 
@@ -216,7 +216,7 @@ def _look_up_chunk(paths: Sequence[str]) -> list[StoredFile | None]:
                 end_offset=f"{names[-1]}\0",
                 page_size=_PAGE_SIZE,
                 fields=_FIELDS,
-                retry=retry(),
+                retry=retry(f"gs://{bucket}"),
             )
             try:
                 with telling(f"gs://{bucket}/{names[place]}", LIST):
@@ -256,7 +256,7 @@ def _move(source: str, target: str) -> None:
         with telling(target, MOVE):
             # Large objects, and other storage classes, take several requests.
             while True:
-                token, _, _ = copy.rewrite(original, token=token, retry=retry())
+                token, _, _ = copy.rewrite(original, token=token, retry=retry(target))
                 if token is None:
                     break
     except FileNotFoundError:
@@ -269,7 +269,7 @@ def _move(source: str, target: str) -> None:
 def _delete(path: str) -> None:
     try:
         with telling(path, DELETE):
-            blob_of(path).delete(retry=retry())
+            blob_of(path).delete(retry=retry(path))
     except FileNotFoundError:
         # So much the better; or an earlier try did it, whose answer was lost.
         return
@@ -320,7 +320,7 @@ class _Ranges(io.RawIOBase):
         try:
             with telling(self._path, READ):
                 data: bytes = self._blob.download_as_bytes(
-                    start=self._place, end=end - 1, checksum=None, raw_download=True, retry=retry()
+                    start=self._place, end=end - 1, checksum=None, raw_download=True, retry=retry(self._path)
                 )
         except FileNotFoundError:
             raise StorageError(f"{self._path}: it was replaced or deleted while it was read") from None

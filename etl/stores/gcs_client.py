@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.cli import seconds_of
 from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostError, one_line
+from etl.retries import network_reason, say_retry
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -112,16 +114,29 @@ def retry_seconds() -> float:
     return seconds_of(SECONDS_VARIABLE, _DEFAULT_SECONDS)
 
 
-def retry(seconds: float | None = None) -> Retry:
-    """Returns how requests are tried again: on cut connections and 408, 429, 500, 502, 503, 504, later and later.
+def retry(path: str, seconds: float | None = None) -> Retry:
+    """Returns how a request is tried again: on cut connections and 408, 429, 500, 502, 503, 504, later and later.
+
+    The first failure of a bucket shows at once; see `etl.retries`.
 
     Args:
+        path: What is used, `gs://…`.
         seconds: For how long; None for `retry_seconds`.
     """
+    from google.api_core.retry import Retry
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    policy: Retry = DEFAULT_RETRY.with_delay(_FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS, 2.0)
-    return policy.with_timeout(retry_seconds() if seconds is None else seconds)
+    timeout = retry_seconds() if seconds is None else seconds
+    bucket, deadline = f"gs://{split(path)[0]}", time.monotonic() + timeout
+    limit = f"{timeout:g} s, {SECONDS_VARIABLE}" if seconds is None else f"{timeout:g} s"
+    return Retry(
+        DEFAULT_RETRY._predicate,
+        initial=_FIRST_DELAY_SECONDS,
+        maximum=_LONGEST_DELAY_SECONDS,
+        multiplier=2.0,
+        timeout=timeout,
+        on_error=lambda error: say_retry(bucket, _message(error), deadline, limit),
+    )
 
 
 @contextmanager
@@ -209,8 +224,8 @@ def status(error: Exception) -> int:
 
 def _message(error: Exception) -> str:
     """Returns what the service said, without the URL and the library's own words around it."""
-    text = _service_message(getattr(error, "response", None)) or getattr(error, "message", "") or str(error)
-    text = one_line(text) or type(error).__name__
+    text = _service_message(getattr(error, "response", None)) or getattr(error, "message", "")
+    text = one_line(text or network_reason(error) or str(error)) or type(error).__name__
     code = status(error)
     shown = text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
     return f"{code}: {shown}" if code and not shown.startswith(str(code)) else shown

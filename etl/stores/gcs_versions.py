@@ -19,7 +19,7 @@ def read(path: str) -> tuple[bytes, int] | None:
             return None
         try:
             with telling(path, READ):
-                return bytes(blob_of(path, found).download_as_bytes(retry=retry())), found
+                return bytes(blob_of(path, found).download_as_bytes(retry=retry(path))), found
         except FileNotFoundError:
             # Replaced since: only the newest generation is kept.
             continue
@@ -30,7 +30,7 @@ def generation(path: str) -> int:
     blob = blob_of(path)
     try:
         with telling(path, READ):
-            blob.reload(retry=retry())
+            blob.reload(retry=retry(path))
     except FileNotFoundError:
         return 0
     return int(blob.generation)
@@ -53,7 +53,7 @@ def write(path: str, data: bytes, expected: int, seconds: float | None = None) -
     blob = blob_of(path)
     with telling(path, WRITE):
         try:
-            again = retry(seconds)
+            again = retry(path, seconds)
             blob.upload_from_string(data, content_type=_TYPE, if_generation_match=expected, retry=again)
             return int(blob.generation)
         except PreconditionFailed:
@@ -69,7 +69,7 @@ def delete(path: str, expected: int, seconds: float | None = None) -> bool:
     try:
         with telling(path, DELETE):
             try:
-                blob_of(path).delete(if_generation_match=expected, retry=retry(seconds))
+                blob_of(path).delete(if_generation_match=expected, retry=retry(path, seconds))
             except PreconditionFailed:
                 return False
     except FileNotFoundError:

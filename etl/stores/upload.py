@@ -51,7 +51,7 @@ def upload_bytes(blob: Blob, path: str, data: bytes) -> None:
                 if attempt + 1 == _NUM_ATTEMPTS:
                     raise
     with gcs_client.telling(path, gcs_client.WRITE):
-        blob.upload_from_string(data, content_type=_TYPE, retry=gcs_client.retry())
+        blob.upload_from_string(data, content_type=_TYPE, retry=gcs_client.retry(path))
 
 
 class Upload(io.RawIOBase):
@@ -127,14 +127,14 @@ class Upload(io.RawIOBase):
 
         with gcs_client.telling(self._path, gcs_client.WRITE):
             if not self._url:
-                self._url = self._blob.create_resumable_upload_session(_TYPE, retry=gcs_client.retry())
+                self._url = self._blob.create_resumable_upload_session(_TYPE, retry=gcs_client.retry(self._path))
             self._checksum = google_crc32c.extend(self._checksum, piece)
             first = self._num_stored
             end = first + len(piece)
             total = str(end) if is_last else "*"
             answer = None
             while answer is None and (is_last or self._num_stored < end):
-                answer = gcs_client.retry()(self._send_rest)(piece, first, total)
+                answer = gcs_client.retry(self._path)(self._send_rest)(piece, first, total)
         if is_last:
             self._check(answer or {})
 

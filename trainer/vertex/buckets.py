@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etl.errors import one_line
+from etl.retries import network_reason, say_retry
 from trainer.vertex.failures import missing_sdk, telling
 from trainer.vertex.options import Cloud
 
 SCHEME = "gs://"
 _ROLE = "roles/storage.objectAdmin"
 _BLOCK_BYTES = 1 << 20
+# As the SDK does by itself.
+_RETRY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Buckets:
         """
         bucket, prefix = _split(f"{folder.rstrip('/')}/")
         with telling(f"listing {folder}", self._cloud, role=_ROLE):
-            blobs = list(self._connect().list_blobs(bucket, prefix=prefix))
+            blobs = list(self._connect().list_blobs(bucket, prefix=prefix, retry=_retry(bucket)))
         return [
             Entry(blob.name[len(prefix) :], int(blob.size or 0), blob.md5_hash or f"crc32c {blob.crc32c}")
             for blob in blobs
@@ -92,8 +97,8 @@ class Buckets:
         """
         bucket, name = _split(uri)
         with telling(f"reading {uri}", self._cloud, role=_ROLE):
-            blob = self._connect().bucket(bucket).get_blob(name)
-            return None if blob is None else str(blob.download_as_bytes().decode("utf-8"))
+            blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
+            return None if blob is None else str(blob.download_as_bytes(retry=_retry(bucket)).decode("utf-8"))
 
     def read_lines(self, uri: str) -> Iterator[str]:
         """Reads a file line by line, without having it whole in memory.
@@ -104,7 +109,7 @@ class Buckets:
         bucket, name = _split(uri)
         with telling(f"reading {uri}", self._cloud, role=_ROLE):
             blob = self._connect().bucket(bucket).blob(name)
-            with blob.open("r", encoding="utf-8") as lines:
+            with blob.open("r", encoding="utf-8", retry=_retry(bucket)) as lines:
                 yield from lines
 
     def download(self, uri: str, path: Path) -> bool:
@@ -118,10 +123,10 @@ class Buckets:
         """
         bucket, name = _split(uri)
         with telling(f"reading {uri}", self._cloud, role=_ROLE):
-            blob = self._connect().bucket(bucket).get_blob(name)
+            blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
             if blob is None:
                 return False
-            blob.download_to_filename(str(path))
+            blob.download_to_filename(str(path), retry=_retry(bucket))
         return True
 
     def upload(self, path: Path, uri: str, *, content_type: str = "application/octet-stream") -> bool:
@@ -135,11 +140,11 @@ class Buckets:
         """
         bucket, name = _split(uri)
         with telling(f"writing {uri}", self._cloud, role=_ROLE):
-            blob = self._connect().bucket(bucket).get_blob(name)
+            blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
             if blob is not None and blob.md5_hash == _md5(path):
                 return False
             blob = self._connect().bucket(bucket).blob(name)
-            blob.upload_from_filename(str(path), content_type=content_type, checksum="md5")
+            blob.upload_from_filename(str(path), content_type=content_type, checksum="md5", retry=_retry(bucket))
         return True
 
     def _connect(self) -> Any:
@@ -151,6 +156,19 @@ class Buckets:
             # The SDK itself goes without credentials where the variable names an emulator.
             self._client = Client(project=self._cloud.project)
         return self._client
+
+
+def _retry(bucket: str) -> Any:
+    """Returns the SDK's own retry object, which also says at a bucket's first failure that it is tried again."""
+    from google.api_core.retry import Retry
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    deadline = time.monotonic() + _RETRY_SECONDS
+    return Retry(
+        DEFAULT_RETRY._predicate,
+        timeout=_RETRY_SECONDS,
+        on_error=lambda error: say_retry(f"{SCHEME}{bucket}", network_reason(error) or one_line(error), deadline),
+    )
 
 
 def _split(uri: str) -> tuple[str, str]:

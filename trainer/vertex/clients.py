@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
+from etl.cli import say_loading
 from etl.errors import ConfigError
+from etl.retries import say_retry
 from trainer.vertex.failures import missing_sdk, server_message, telling
 from trainer.vertex.options import Cloud
 
@@ -69,6 +72,7 @@ def make(service: str, cloud: Cloud) -> Any:
     Raises:
         ConfigError: there are no credentials, or no SDK.
     """
+    say_loading("google.cloud.aiplatform_v1")
     try:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import aiplatform_v1
@@ -101,11 +105,13 @@ def retries(repeatable: bool) -> Any:
             return not _LASTING_QUOTA.search(server_message(error))
         return repeatable and isinstance(error, exceptions.ServiceUnavailable)
 
+    deadline = time.monotonic() + RETRY_SECONDS
     return retry.Retry(
         predicate=is_passing,
         initial=FIRST_PAUSE_SECONDS,
         maximum=LONGEST_PAUSE_SECONDS,
         timeout=RETRY_SECONDS,
+        on_error=lambda error: say_retry("Vertex AI", server_message(error), deadline),
     )
 
 
