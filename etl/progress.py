@@ -19,6 +19,7 @@ _LINE_SECONDS = 10.0
 
 class _Listener(Protocol):
     def advance(self, count: int) -> None: ...
+    def complete(self) -> None: ...
     def end(self) -> None: ...
 
 
@@ -29,6 +30,12 @@ def advance(count: int = 1) -> None:
     """Reports that `count` more items are done."""
     if _listener is not None:
         _listener.advance(count)
+
+
+def complete() -> None:
+    """Reports that all items are done, also those of which nobody told."""
+    if _listener is not None:
+        _listener.complete()
 
 
 @contextmanager
@@ -58,7 +65,7 @@ class _Count:
         self.title, self.total, self.unit, self.then = title, total, unit, then
         self.done = 0
         self.lock = threading.Lock()
-        self._started = time.monotonic()
+        self._started = self._last = time.monotonic()
         self._first: tuple[int, float] | None = None
 
     def add(self, count: int) -> None:
@@ -66,8 +73,13 @@ class _Count:
         # A unit of work that was done twice counts once.
         if self.total is not None:
             self.done = min(self.done, self.total)
+        self._last = time.monotonic()
         if self._first is None and count:
-            self._first = (self.done, time.monotonic())
+            self._first = (self.done, self._last)
+
+    @property
+    def num_left(self) -> int:
+        return 0 if self.total is None else self.total - self.done
 
     @property
     def is_complete(self) -> bool:
@@ -79,19 +91,18 @@ class _Count:
 
     @property
     def rate(self) -> float:
-        """Items a second since the first ones came: until then workers start, and nothing is worked on."""
-        now = time.monotonic()
+        """Items a second from the first ones to the last: before them workers start, and behind them is `then`."""
         first, since = self._first or (0, self._started)
         if first >= self.done:
             first, since = 0, self._started
-        return (self.done - first) / max(1e-3, now - since)
+        return (self.done - first) / max(1e-3, self._last - since)
 
 
 @contextmanager
 def _bar(count: _Count) -> Iterator[_Listener]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TimeRemainingColumn
 
-    from etl.terminal import PlainConsole, count_column, text_column
+    from etl.terminal import BarConsole, count_column, text_column
 
     columns = [
         SpinnerColumn(),
@@ -114,6 +125,9 @@ def _bar(count: _Count) -> Iterator[_Listener]:
                 count.add(more)
                 self.show(count.description)
 
+        def complete(self) -> None:
+            self.advance(count.num_left)
+
         def end(self) -> None:
             count.total = count.done if count.total is None else count.total
             self.show(count.title)
@@ -124,7 +138,7 @@ def _bar(count: _Count) -> Iterator[_Listener]:
 
     with _own_stderr() as stream:
         # Rich prints above the bar what goes to standard output, which must not be where that is a file.
-        shown = Progress(*columns, console=PlainConsole(file=stream), redirect_stdout=sys.stdout.isatty())
+        shown = Progress(*columns, console=BarConsole(file=stream), redirect_stdout=sys.stdout.isatty())
         with shown as progress:
             yield Bar(progress)
 
@@ -158,6 +172,9 @@ def _lines(count: _Count) -> Iterator[_Listener]:
                 if now - self.printed >= _LINE_SECONDS or (count.then and count.is_complete):
                     self.printed = now
                     self.show()
+
+        def complete(self) -> None:
+            self.advance(count.num_left)
 
         def end(self) -> None:
             pass

@@ -298,8 +298,11 @@ class Here:
         total = sum(unit.num_images for unit in units if not unit.done_path)
         # Workers elsewhere report to nobody here: what they have written tells how far they are.
         followed = nullcontext() if self._reports else workers.follow(facts.building_dir(self._config.output), units)
-        with progress.step("write", total, then="publishing"), followed:
-            pipeline.run().wait_until_finish()
+        with progress.step("write", total, then="publishing"):
+            with followed:
+                pipeline.run().wait_until_finish()
+            # What was done since the last look lies elsewhere by now.
+            progress.complete()
         return True
 
 

@@ -30,6 +30,25 @@ class PlainConsole(Console):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
+class BarConsole(PlainConsole):
+    """A console for a bar: what others print meanwhile stays whole, and only the terminal breaks its long lines."""
+
+    def print(self, *objects: Any, **kwargs: Any) -> None:
+        """Prints above the bar."""
+        whole = [_Whole(each) if isinstance(each, Text) else each for each in objects]
+        super().print(*whole, **{**kwargs, "crop": False})
+
+
+class _Whole:
+    """A text that is not wrapped to the console's width."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        yield from self._text.render(console, end="\n")
+
+
 def text_column(field: str) -> TextColumn:
     """Returns a column of a progress display, a field of its task as it is.
 

@@ -53,8 +53,6 @@ def follow(building_dir: str, units: Sequence[Unit]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-    # What was done since the last look lies elsewhere by now.
-    progress.advance(sum(sizes.values()))
 
 
 def _report_done(building_dir: str, sizes: dict[str, int]) -> None:

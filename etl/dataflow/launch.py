@@ -99,6 +99,8 @@ class Launch:
             return False
         total = sum(unit.num_images for unit in units if not unit.done_path)
         followed = workers.follow(facts.building_dir(self._config.output), units)
-        with progress.step("write", total, then="publishing"), followed:
-            self._submission.wait()
+        with progress.step("write", total, then="publishing"):
+            with followed:
+                self._submission.wait()
+            progress.complete()
         return True

@@ -69,6 +69,13 @@ def test_what_follows_the_last_item_is_named(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == ""
 
 
+def test_all_is_done_at_the_end_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.step("write", 70):
+        progress.advance(40)
+        progress.complete()
+    assert capsys.readouterr().err.splitlines()[-1].startswith("write: 70 of 70 images, ")
+
+
 def test_work_that_is_done_twice_never_passes_the_total(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.step("write", 3):
         progress.advance(2)
@@ -89,20 +96,25 @@ def test_the_rate_leaves_out_the_wait_for_the_first_item(
     assert capsys.readouterr().err.splitlines()[-1] == "write: 21 of 21 images, 10/s"
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
-def test_a_bar_fits_into_its_line(columns: int) -> None:
+def on_terminal(code: str, columns: int) -> list[str]:
+    """Runs Python's code on a terminal; returns the lines that it shows, one after the other."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown: list[bytes] = []
     reader = threading.Thread(target=lambda: shown.extend(iter(lambda: read(ours), b"")))
     reader.start()
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [sys.executable, "-c", LARGE]
+    command = [sys.executable, "-c", code]
     subprocess.run(command, stdout=theirs, stderr=theirs, env=environment, check=True, timeout=300)
     os.close(theirs)
     reader.join(60)
     os.close(ours)
-    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(shown).decode()).splitlines()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(shown).decode()).splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_bar_fits_into_its_line(columns: int) -> None:
+    lines = on_terminal(LARGE, columns)
     assert any("123456/234567" in line for line in lines)
     assert max(len(part) for line in lines for part in line.split("\r")) <= columns
 
@@ -112,6 +124,25 @@ from etl import progress
 with progress.step("list and digest", 234_567):
     progress.advance(100_000)
     progress.advance(23_456)
+"""
+
+
+def test_long_lines_beside_a_bar_stay_whole() -> None:
+    lines = on_terminal(ANSWERS, 60)
+    for stream in ("out", "err"):
+        for number in range(3):
+            assert f'{{"{stream}": {number}, "probabilities": {[0.125] * 30}}}' in lines
+
+
+ANSWERS = """
+import sys
+from etl import progress
+with progress.step("predict", 3):
+    for number in range(3):
+        for name in ("out", "err"):
+            stream = {"out": sys.stdout, "err": sys.stderr}[name]
+            print(f'{{"{name}": {number}, "probabilities": {[0.125] * 30}}}', file=stream)
+        progress.advance()
 """
 
 
