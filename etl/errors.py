@@ -176,7 +176,11 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
             stream.reconfigure(errors="backslashreplace")
     with interrupts.heard():
         try:
-            with in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")):
+            # Of a command that keeps nothing, or hasn't begun.
+            with (
+                interrupts.hinting(lambda: "the same command begins anew"),
+                in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")),
+            ):
                 return main(argv)
         except BaseException as error:
             # One that comes now changes nothing any more.

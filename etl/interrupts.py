@@ -236,8 +236,8 @@ def hinting(say: Callable[[], str]) -> Iterator[None]:
     _signals.hints.append(say)
     try:
         yield
-    except BaseException:
-        if _signals.received:
+    except BaseException as error:
+        if _signals.received or isinstance(error, KeyboardInterrupt):
             _signals.add_hint(say)
         raise
     finally:

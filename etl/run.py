@@ -41,11 +41,9 @@ _RESUME = "the same command with --resume goes on from what is done"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the ETL's command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    # Until the pipeline runs there is nothing to go on from.
-    with interrupts.hinting(lambda: "the same command begins anew"):
-        if command.dry_run:
-            return _show(command)
-        return _write(command)
+    if command.dry_run:
+        return _show(command)
+    return _write(command)
 
 
 def _launch(command: Command) -> Launch | None:

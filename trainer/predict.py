@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl import limits, process, progress
+from etl import interrupts, limits, process, progress
 from etl.cli import Parser, console, hushed, note, number, path
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from trainer.files import is_remote
@@ -172,7 +172,7 @@ def answer(serve: Asked, files: Sequence[str], arguments: argparse.Namespace) ->
     show = _print_json if arguments.format == "json" else _print_table
     # A few are done before a bar is read.
     shown = progress.step("predict", len(files)) if len(files) > _MANY_FILES else nullcontext()
-    with shown:
+    with shown, interrupts.hinting(lambda: f"add --overwrite to begin anew in {output_dir}" if output_dir else ""):
         num_failed = show(predictions, serve.gives)
     return EXIT_FAILED if num_failed else EXIT_OK
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
-from etl import cli, errors, limits, process, progress
+from etl import cli, errors, interrupts, limits, process, progress
 from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
@@ -105,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
         num_images=arguments.num_images, seed=arguments.seed, broken_fraction=arguments.broken_fraction
     )
     num_bytes = num_broken = 0
-    with progress.step("draw", arguments.num_images):
+    hint = interrupts.hinting(lambda: f"delete {folder}, which is incomplete, before the same command")
+    with hint, progress.step("draw", arguments.num_images):
         for image in list_images(options):
             path = folder / image.key
             path.parent.mkdir(parents=True, exist_ok=True)

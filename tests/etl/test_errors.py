@@ -48,7 +48,7 @@ def test_ctrl_c_is_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
 
     assert run_main(main, []) == 130
-    assert capsys.readouterr().err == "error: interrupted\n"
+    assert capsys.readouterr().err == "error: interrupted; the same command begins anew\n"
 
 
 @pytest.mark.parametrize("error", [ConfigError("f", 1, "e", "m"), RecordError("k", "empty", "m"), DatasetError("d")])

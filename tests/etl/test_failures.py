@@ -139,5 +139,5 @@ def test_a_signal_in_the_midst_of_a_step_is_no_failure_of_the_run(
         return 0
 
     assert errors.run_main(main, []) == 143
-    assert capfd.readouterr().err == "error: terminated\n"
+    assert capfd.readouterr().err == "error: terminated; the same command begins anew\n"
     assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import etl
+from etl import interrupts
 from etl.cli import Parser, local_path, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from etl.words import quantity
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     num_threads = wanted.threads_per_trial or max(1, num_cores() // study.parallel_trials)
     at_once = _num_at_once(wanted.parallel_trials, study, num_threads)
     identity = _identify(study, config, wanted.seed, num_threads, fingerprint)
-    with folder.locked(output_dir, resume=wanted.resume) as lock:
+    hint = interrupts.hinting(lambda: "the same command with --resume goes on")
+    with folder.locked(output_dir, resume=wanted.resume) as lock, hint:
         folder.prepare(output_dir, resume=wanted.resume, overwrite=wanted.overwrite)
         known = results.load(output_dir, identity)
         max_trials = max([wanted.max_trials or study.max_trials, *known])

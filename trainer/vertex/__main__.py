@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from etl import process
+from etl import interrupts, process
 from etl.cli import HelpFormatter, Parser
 from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex.commands import COMMANDS
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.epilog = "\n".join(filter(None, [parser.epilog, "What follows a bare -- are flags of trainer.task."]))
     arguments = parser.parse_args(ours)
     arguments.trainer_args = trainer_args
-    return int(module.run(arguments))
+    with interrupts.hinting(lambda: f"what has begun on Vertex AI goes on; python -m {PROG} list shows it"):
+        return int(module.run(arguments))
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
