@@ -10,7 +10,7 @@ JOBS ?= 2
 # A folder of real photographs, one directory a class, in place of the drawn ones.
 DATA ?=
 
-.PHONY: help demo test test-full test-compat test-distributed lint bench bench-peers publish-bench lock clean
+.PHONY: help demo test test-fast test-full test-compat test-distributed lint bench bench-peers publish-bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -36,6 +36,21 @@ PYTEST := -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
 test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on real photographs)
 	@echo "The tests take about 25 minutes on two cores; make test-fast takes two."
 	$(PY) $(PYTEST) -m "not full"
+
+# What depends on no process, network, training or long search: the parts that most changes touch.
+FAST_TESTS = tests/test_imports.py tests/benchmarks/test_report.py tests/etl/test_cli.py tests/etl/test_config.py tests/etl/test_errors.py \
+	tests/etl/test_index.py tests/etl/test_inspect.py tests/etl/test_manifest.py tests/etl/test_parsing.py tests/etl/test_paths.py \
+	tests/etl/test_schema.py tests/etl/test_tfrecord.py tests/etl/test_sharding.py tests/etl/test_digests.py tests/etl/test_publishing.py tests/etl/test_card.py \
+	tests/etl/images/test_sniff.py tests/etl/images/test_jpeg.py tests/etl/images/test_normalise.py tests/etl/images/test_other_forms.py \
+	tests/etl/sources/test_archive.py tests/etl/sources/test_cifar10.py tests/etl/sources/test_csv.py tests/etl/sources/test_folder.py tests/etl/sources/test_pets.py tests/etl/sources/test_tree.py \
+	tests/trainer/ingest/test_config.py tests/trainer/ingest/test_plan.py tests/trainer/ingest/test_windows.py tests/trainer/layers/test_layers_in_models.py \
+	tests/trainer/models/test_hyperparameters.py tests/trainer/test_config.py tests/trainer/test_data.py tests/trainer/test_position.py \
+	tests/trainer/tune/test_parameters.py tests/trainer/tune/test_spec.py tests/trainer/vertex/test_commands.py tests/trainer/vertex/test_contract.py \
+	tests/trainer/vertex/test_options.py tests/trainer/vertex/test_requests.py tests/trainer/vertex/test_resources.py tests/trainer/vertex/test_specs.py
+
+test-fast: $(VENV)/installed  ## Run the tests that answer in two minutes
+	@echo "These tests take about two minutes on two cores; make test runs all but the long loops."
+	$(PY) $(PYTEST) -m "not full" $(FAST_TESTS)
 
 test-full: $(VENV)/installed  ## Run the long loops of kills and of fuzzing, hours of them
 	@echo "The long loops take about three hours on two cores."
