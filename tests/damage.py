@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 # Once a function gets a folder of its own, every example writes over the last one's file.
-fuzzed = settings(
-    max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+fuzzed = settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # Of every kind that a parser may meet, at the limits of what is one.
 _NUMBERS = (0, -1, 2**63, 10**400, 0.5, 1e300)

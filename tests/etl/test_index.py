@@ -145,7 +145,7 @@ def variant_of(shards: list[Shard], name: str = "jpeg") -> Variant:
     return Variant(name, ImageSpec("jpeg", "uint8"), {}, {"train": split})
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=5), batch=st.integers(1, 4), group=st.integers(1, 7))
 def test_lists_of_any_sizes_make_one_index(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, sizes: list[int], batch: int, group: int

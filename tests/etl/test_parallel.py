@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from etl.parallel import ordered_map
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(), max_size=60), st.integers(1, 5))
 def test_order_is_kept(items: list[int], num_threads: int) -> None:
     for chunk_size in (1, 7):

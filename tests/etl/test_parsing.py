@@ -138,14 +138,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True)
 @given(values)
 def test_json_comes_back(value: Any) -> None:
     assert parse_json(json.dumps(value)) == value
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True)
 @given(values)
 def test_yaml_is_read_as_its_own_reader_reads_it(value: Any) -> None:
     text = yaml.safe_dump(value, allow_unicode=True)
@@ -202,7 +202,7 @@ between = st.sampled_from([" ", "", "\n", "\n  ", "\t", "\x85", "\u2028", "\ufef
 yaml_like = st.lists(st.sampled_from(TOKENS) | between, max_size=20).map("".join)
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400, derandomize=True)
 @given(st.binary() | (st.text() | yaml_like).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_whatever_it_is_the_end_is_one_line(data: bytes) -> None:
     for parse in (parse_json, parse_yaml):

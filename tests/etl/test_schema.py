@@ -34,7 +34,7 @@ def expected(value: object) -> list[object]:
     return list(value) if isinstance(value, tuple) else [value]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.text(min_size=1, max_size=8), VALUES, max_size=6))
 def test_protobuf_reads_what_was_encoded(features: dict[str, object]) -> None:
     example = tf.train.Example.FromString(encode_example(features))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gcs.asking import ask, object_target, send_chunk, start_upload
@@ -32,7 +32,6 @@ def kinds(draws: Draws, requests: list[Request]) -> list[str | None]:
     return [hit.kind if hit else None for hit in hits]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(0, 3), st.randoms())
 def test_draws_do_not_depend_on_the_order_of_different_requests(
     numbers: list[int], seed: int, shuffler: random.Random

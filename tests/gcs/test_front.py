@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gcs.asking import ask, object_target, send_chunk, start_upload
@@ -30,7 +30,6 @@ def session() -> Session:
     return Session(Request("POST", "/", Message(), ""))
 
 
-@settings(deadline=None)
 @given(
     num_bytes=st.integers(0, 5 * STEP_BYTES),
     chunk_steps=st.integers(1, 3),

@@ -304,7 +304,6 @@ def damaged_files(draw: st.DrawFn) -> bytes:
 
 @settings(
     max_examples=250,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

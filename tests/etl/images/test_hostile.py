@@ -228,7 +228,7 @@ def damaged_files(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=damaged_files())
 def test_no_damage_crashes_anything(data: bytes) -> None:
     result = outcome(data)
@@ -241,7 +241,7 @@ def test_no_damage_crashes_anything(data: bytes) -> None:
     check_graph_agrees(data, result)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     data=st.binary(max_size=80),
     prefix=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"GIF89a"]),

@@ -130,7 +130,7 @@ def test_classes_can_be_learnt_but_not_by_mean_colour(files: list[bytes]) -> Non
     squash=st.floats(0.5, 1),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_flower_changes_its_own_window_alone(
     class_name: str, x: float, y: float, radius: float, squash: float, seed: int
 ) -> None:

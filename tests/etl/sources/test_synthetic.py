@@ -82,7 +82,7 @@ def test_class_names_may_be_given(tmp_path: Path) -> None:
 @given(
     num_images=st.integers(1, 400), seed=st.integers(0, 2**40), fraction=st.integers(0, 1000).map(lambda n: n / 1000)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_broken_share_is_kept_exactly(num_images: int, seed: int, fraction: float) -> None:
     options = SourceOptions(num_images=num_images, seed=seed, broken_fraction=fraction)
     kinds = [broken_kind(image.uri) for image in synthetic.list_images(options)]

@@ -20,7 +20,7 @@ from trainer.batch_predict.lines import RangeLines, plan_units
     ends_with_newline=st.booleans(),
     cuts=st.lists(st.integers(0, 90), max_size=6),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_line_is_in_one_range(
     texts: list[bytes], ends_with_newline: bool, cuts: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -103,7 +103,7 @@ def test_an_iteration_that_ends_early_counts_and_several_at_once_differ(tiny: Pa
     assert labels(collect(itertools.chain(second, three))) == epochs[2]
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(
     variant=st.sampled_from(list(PATHS)),
     first=st.integers(0, 50),

@@ -85,13 +85,13 @@ def check_workers_read_everything_once(folder: Path, variant: str, count: int, f
     assert sorted(read) == list(range(NUM_TRAIN))
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(count=st.sampled_from([1, 2, 3, 5]), fields=settings_of_a_run())
 def test_workers_read_every_example_once_and_restart_anywhere(tiny: Path, count: int, fields: dict[str, Any]) -> None:
     check_workers_read_everything_once(tiny, "embedding", count, fields)
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(count=st.sampled_from([1, 2]), fields=settings_of_a_run())
 def test_the_same_for_examples_that_are_decoded_one_by_one(tiny: Path, count: int, fields: dict[str, Any]) -> None:
     check_workers_read_everything_once(tiny, "jpeg", count, fields)

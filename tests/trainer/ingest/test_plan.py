@@ -93,7 +93,7 @@ def test_a_compressed_record_counts_with_its_size_in_memory(tmp_path: Path) -> N
     assert plan.split.num_bytes / plan.split.num_examples < plan.mean_record_bytes
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(count=st.integers(1, 40), batch_size=st.integers(1, 30), drop_remainder=st.booleans())
 def test_workers_share_all_records_evenly(tiny: Path, count: int, batch_size: int, drop_remainder: bool) -> None:
     read: list[int] = []

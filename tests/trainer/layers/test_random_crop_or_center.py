@@ -23,7 +23,7 @@ def window_starts(layer: RandomCropOrCenter, images: tf.Tensor, num_steps: int) 
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**31 - 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_result_is_a_window_of_the_image(
     height: int, width: int, spare_rows: int, spare_columns: int, seed: int
 ) -> None:

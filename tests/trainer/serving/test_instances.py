@@ -116,7 +116,7 @@ instance_lists = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True)
 @given(body=st.binary() | st.text().map(str.encode) | (anything | instance_lists).map(json.dumps).map(str.encode))
 def test_whatever_is_sent_is_read_or_refused_in_one_line(signatures: dict[str, Serve], body: bytes) -> None:
     try:
@@ -133,7 +133,7 @@ def test_whatever_is_sent_is_read_or_refused_in_one_line(signatures: dict[str, S
     assert len(said) < 1_000
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True)
 @given(images=st.lists(st.binary(), min_size=1, max_size=5))
 def test_files_come_through_as_they_are(signatures: dict[str, Serve], images: list[bytes]) -> None:
     made = [{"image_bytes": {"b64": base64.b64encode(image).decode()}} for image in images]

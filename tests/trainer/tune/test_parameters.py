@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import ConfigError
@@ -32,7 +32,6 @@ def ranges(draw: st.DrawFn) -> Parameter:
     return Parameter("x", kind, low, low * draw(st.floats(1, 1e6)), scale=scale)
 
 
-@settings(deadline=None)
 @given(parameter=ranges(), seed=st.integers(0, 2**32 - 1))
 def test_what_is_drawn_lies_between_the_bounds_and_its_flag_says_it_exactly(parameter: Parameter, seed: int) -> None:
     from optuna.samplers import RandomSampler

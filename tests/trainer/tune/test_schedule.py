@@ -49,7 +49,7 @@ def play(study: Spec, seed: int, max_trials: int, at_once: int, dice: random.Ran
     return schedule.results
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     parallel=st.integers(1, 4),

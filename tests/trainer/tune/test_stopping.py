@@ -20,7 +20,7 @@ def make(curve: list[float], state: str = COMPLETED) -> Result:
     return Result(1, {}, state, curve[-1], dict(enumerate(curve, 1)), 0.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(others=st.lists(CURVES, min_size=4, max_size=7), own=CURVES, is_maximised=st.booleans())
 def test_the_first_epoch_after_a_quarter_whose_best_is_worse_than_the_median(
     others: list[list[float]], own: list[float], is_maximised: bool
