@@ -11,17 +11,20 @@ import posixpath
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl import limits, paths
-from etl.cli import import_tensorflow, say_loading
+from etl.cli import import_tensorflow, note, say_loading
 from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
+# For a small file, a store that is well answers in less than one.
+_PATIENCE_SECONDS = 5.0
 # What TensorFlow gives a meaning in the name of a file.
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
 # What TensorFlow puts around the answer of an object store.
@@ -50,7 +53,7 @@ def read_bytes(path: str) -> bytes:
     """
     tf = tensorflow()
     try:
-        with tf.io.gfile.GFile(path, "rb") as file:
+        with _waiting(path), tf.io.gfile.GFile(path, "rb") as file:
             data: bytes = file.read()
             return data
     except tf.errors.NotFoundError as error:
@@ -62,7 +65,7 @@ def write_bytes(path: str, data: bytes) -> None:
     tf = tensorflow()
     target = path if is_remote(path) else f"{path}.new"
     try:
-        with tf.io.gfile.GFile(target, "wb") as file:
+        with _waiting(path), tf.io.gfile.GFile(target, "wb") as file:
             file.write(data)
         if target != path:
             tf.io.gfile.rename(target, path, overwrite=True)
@@ -77,7 +80,8 @@ def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.lexists(path)
     tf = tensorflow()
-    return bool(tf.io.gfile.exists(path))
+    with _waiting(path):
+        return bool(tf.io.gfile.exists(path))
 
 
 def remove(path: str) -> None:
@@ -185,6 +189,22 @@ def _mend(error: tf.errors.OpError, path: str) -> str:
     if isinstance(error, tf.errors.NotFoundError):
         return "there is no such bucket" if is_remote(path) else "there is no such folder"
     return one_line(_NOISE.sub("", str(error.message)))[:300]
+
+
+@contextmanager
+def _waiting(path: str) -> Iterator[None]:
+    """Says of an object store that doesn't answer soon that it is waited for: TensorFlow tries again without a word."""
+    if not is_remote(path):
+        yield
+        return
+    line = f"{path}: no answer for {_PATIENCE_SECONDS:g} s; a store that can't be reached is asked again for minutes"
+    timer = threading.Timer(_PATIENCE_SECONDS, note, (line,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def tensorflow() -> Any:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl.cli import seconds_of
+from etl.cli import note, seconds_of
 from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostError, one_line
 from etl.retries import network_reason, say_retry
 
@@ -29,6 +29,8 @@ _FIRST_DELAY_SECONDS = 1.0
 _LONGEST_DELAY_SECONDS = 20.0
 # Of a client's 10, all but a few threads would open a new one for every request.
 _NUM_CONNECTIONS = 64
+# Credentials that are there are found sooner.
+_PATIENCE_SECONDS = 2.0
 _MAX_MESSAGE = 200
 _PATH = re.compile(r"gs://([^/]+)(?:/(.*))?", re.DOTALL)
 # Without a project, which only matters to those who make buckets.
@@ -74,7 +76,8 @@ def _make_client(process: int, emulator: str) -> Client:
     logging.getLogger("google.auth").setLevel(logging.ERROR)
     if not emulator:
         try:
-            credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
+            with _patiently():
+                credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
         except DefaultCredentialsError as error:
             if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
                 raise _no_credentials("GOOGLE_APPLICATION_CREDENTIALS", _broken(error)) from error
@@ -84,6 +87,18 @@ def _make_client(process: int, emulator: str) -> Client:
     for scheme in ("https://", "http://"):
         made._http.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_NUM_CONNECTIONS))
     return made
+
+
+@contextmanager
+def _patiently() -> Iterator[None]:
+    """Says that credentials are looked for where that takes long: off Google's machines half a minute may pass."""
+    timer = threading.Timer(_PATIENCE_SECONDS, note, ("looking for credentials of Google Cloud",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def split(path: str) -> tuple[str, str]:

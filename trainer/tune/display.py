@@ -134,6 +134,8 @@ def print_table(spec: Spec, trials: Sequence[Result]) -> None:
 
     names = [parameter.name for parameter in spec.parameters]
     table = Table("rank", "trial", *names, spec.metric, "epochs", "seconds", "state")
+    for column in table.columns:
+        column.overflow = "fold"
     for column in table.columns[:-1]:
         column.justify = "right"
     if len(trials) > MOST_ROWS:
