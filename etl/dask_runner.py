@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask import dask_runner
 from apache_beam.runners.dask.overrides import _GroupByKeyOnly
 
+from etl import interrupts
 from etl.errors import ConfigError
 
 # Partitions on either side of a GroupByKey. Dask's shuffle makes a task for each pair of them: with one partition a
@@ -41,7 +42,7 @@ class DaskRunner(dask_runner.DaskRunner):
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
         """Starts a pipeline; returns its result, which disconnects when it has been waited for."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), interrupts.kept_from_children():
             # The configuration travels with every unit; Dask would have it sent once.
             warnings.filterwarnings("ignore", "Sending large graph")
             # The page of a cluster on this machine, which then has another port.

@@ -267,6 +267,24 @@ def lose_reader() -> None:
         check()
 
 
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Keeps a terminal's Ctrl-C, which goes to all processes of a command, from those that threads of the block start.
+
+    The command hears it all the same, and ends them.
+    """
+    from multiprocessing import resource_tracker
+
+    # Started within the block, this one would unblock what its thread has blocked.
+    resource_tracker.ensure_running()
+    # Threads and processes inherit what is blocked where they are started.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def received() -> int:
     """Returns the first signal that came, 0 where none did."""
     return _signals.received[0] if _signals.received else 0

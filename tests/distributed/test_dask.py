@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from etl import inspect
+from tests.commands import finish, start, wait_until
 from tests.distributed import needs
-from tests.distributed.commands import digests, num_done, num_planned
+from tests.distributed.commands import digests, num_done, num_planned, wait_for
 from tests.distributed.conftest import NUM_SLOW_UNITS, Launcher
 
 if TYPE_CHECKING:
@@ -61,6 +65,31 @@ def test_a_cluster_of_its_own_says_nothing_either(photos: Path, launch: Launcher
     known = ("loading Apache Beam", "list and digest: ", "write: ", "151 read", str(run.output))
     assert [line for line in run.printed.splitlines() if line.isascii() and not line.startswith(known)] == []
     assert "write: 150 of 150 images, " in run.printed or "write: 151 of 151 images, " in run.printed
+
+
+def test_a_terminals_ctrl_c_ends_a_cluster_of_its_own_in_one_line(photos: Path, tmp_path: Path) -> None:
+    units = ("--variants", "pixel", "--image_size", 32, "--shard_mb", 0.01)
+    run = start("etl.run", "--source", "folder", "--input", photos, "--output", tmp_path, *units, "--runner", "Dask")
+    wait_until(run, lambda: num_done(tmp_path) > 0)
+    # To the cluster's processes too, which would print traces.
+    os.killpg(run.pid, signal.SIGINT)
+    code, out, err = finish(run)
+    assert (code, out) == (130, "")
+    known = ("loading Apache Beam", "list and digest: ", "write: ")
+    lines = [line for line in err.splitlines() if not line.startswith(known)]
+    assert lines == ["error: interrupted; the same command with --resume goes on from what is done"]
+    wait_for(lambda: not is_there(run.pid), "the end of the cluster's processes")
+
+
+def is_there(group: int) -> bool:
+    """Tells whether any process of a group lives."""
+    import psutil
+
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def test_a_killed_worker_costs_nothing_but_time(

@@ -51,7 +51,8 @@ def serving(*arguments: str, environ: Mapping[str, str] | None = None) -> Iterat
             yield ("127.0.0.1", port), Path(log.name)
         finally:
             process.terminate()
-            process.wait(30)
+            # It is meant to be stopped, so that is no failure.
+            assert process.wait(60) == 0, Path(log.name).read_text()
 
 
 def free_port() -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,32 @@ def test_training_that_diverges_fails_and_leaves_no_model(
     assert train(tmp_path, "--lrate", "1e38", "--lrate_decay", "none", "--l2", "1e30") == 1
     assert "error: the training diverged: loss is" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_behind_a_step_of_which_there_is_a_checkpoint(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latest = tmp_path / output.BACKUP_NAME / "latest.json"
+    has_ended = threading.Event()
+
+    def interrupt() -> None:
+        while not has_ended.wait(0.01):
+            if latest.exists():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        code = train(tmp_path, "--num_epochs", "10000", "--backup_steps", "3")
+    finally:
+        has_ended.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    step = json.loads(latest.read_text(encoding="utf-8"))["facts"]["step"]
+    line = f"error: told to stop after step {step}; the same command with --resume goes on from there"
+    assert (code, capsys.readouterr().err.splitlines()[-1]) == (130, line)
 
 
 def test_the_closing_tables_say_what_was_done(run: Run) -> None:

@@ -26,7 +26,14 @@ ROOT = Path(__file__).parents[3]
 def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     """Starts the command; returns its process and the dispatcher's address."""
     command = [sys.executable, "-m", "trainer.ingest.service", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        # What starts the tests may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("tf.data service at "), line
@@ -39,8 +46,8 @@ def address() -> Iterator[str]:
     second, joined = start("--dispatcher", address)
     assert joined == address
     yield address
-    for process in (second, first):
-        process.send_signal(signal.SIGTERM)
+    second.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGTERM)
     assert [process.wait(60) for process in (second, first)] == [0, 0]
 
 
