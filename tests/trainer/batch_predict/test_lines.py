@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etl.errors import ConfigError
 from trainer.batch_predict import lines
-from trainer.batch_predict.lines import RangeLines, plan_units
+from trainer.batch_predict.lines import RangeLines, count_lines, plan_units
 
 
 @given(
@@ -36,6 +36,7 @@ def test_every_line_is_in_one_range(
         place = read.end
     assert place == len(content)
     assert found == list(io.BytesIO(content))
+    assert count_lines(str(path)) == len(found)
 
 
 def test_a_line_that_is_too_long_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
