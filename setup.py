@@ -28,6 +28,8 @@ EXTRAS = {
     "train": ["google-cloud-storage>=2.10", "tensorflow>=2.16"],
     # AVIF, TIFF and JPEG 2000 inside the exported model; this release's native code loads on no other TensorFlow.
     "io": ["tensorflow>=2.16,<2.17", "tensorflow-io==0.37.1"],
+    # Looking at the event files and the profile that a run leaves; TensorFlow 2.21 brings no TensorBoard.
+    "tensorboard": ["tensorboard>=2.16", "tensorboard-plugin-profile>=2.15"],
     # Other people's readers, to check that they read our files.
     "readers": ["mlcroissant>=1.1", "tensorflow-datasets>=4.9.9"],
     # Searching for hyperparameters on this machine, beside "train".

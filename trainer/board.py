@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import posixpath
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +114,22 @@ class Board:
             tf.profiler.experimental.start(posixpath.join(str(self._log_dir), "train"))
             self._is_profiling = True
 
+    @contextmanager
+    def marking(self, step: int) -> Iterator[None]:
+        """Marks the block as a step of the profile, which TensorBoard's overview and trace viewer count by.
+
+        Args:
+            step: Steps done in the whole run, before it.
+        """
+        if not self._is_profiling:
+            yield
+            return
+        import tensorflow as tf
+
+        # `_r` is TensorFlow's word for the root of a step.
+        with tf.profiler.experimental.Trace("train", step_num=step + 1, _r=1):
+            yield
+
     def evaluation(self, scores: Mapping[str, Any], folder: Path) -> None:
         """Shows the scores that are numbers, and the pictures that `evaluate_run` has drawn.
 
@@ -167,6 +186,13 @@ class Board:
         with self._writer(split).as_default():
             for tag, value in values.items():
                 tf.summary.write(tag, tf.convert_to_tensor(value), step=step, metadata=metadata)
+
+
+def describe(log_dir: str) -> str:
+    """Returns a line that says how to look at what is written to a folder, and what that needs."""
+    line = f"TensorBoard shows the run, also while it goes on: tensorboard --logdir {shlex.quote(log_dir)}"
+    is_missing = importlib.util.find_spec("tensorboard") is None
+    return f"{line} (pip install 'petalstream[tensorboard]' brings it)" if is_missing else line
 
 
 def augment(model: keras.Model, images: tf.Tensor | np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ into tensors, which they are not. Keras' optimizers do their part: in a replica 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,15 +76,24 @@ class Steps:
         optimizer: Built with the model's trainable variables, within that scope.
         objective: What is asked of it.
         distribution: What it runs on.
+        is_looped: Whether also a single step is one of a loop in the graph, where others are several.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.Optimizer, objective: Objective, distribution: Distribution
+        self,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        objective: Objective,
+        distribution: Distribution,
+        *,
+        is_looped: bool = False,
     ) -> None:
         import tensorflow as tf
 
         self._model, self._optimizer, self._objective = model, optimizer, objective
-        self._distribution = distribution
+        self._distribution, self._is_looped = distribution, is_looped
+        # Not a loop of one: in a profile the rounds of loops stand in the place of the steps that are marked.
+        self._train_next = tf.function(self._train_single, reduce_retracing=True, autograph=False)
         self._train_on = tf.function(self._train_several, reduce_retracing=True, autograph=False)
         self._train_batch = tf.function(self._train_once, reduce_retracing=True, autograph=False)
         self._average_moving = tf.function(self._average_all, autograph=False)
@@ -104,6 +114,8 @@ class Steps:
         """
         import tensorflow as tf
 
+        if num_steps == 1 and not self._is_looped:
+            return self._train_next(batches, tf.constant(weight))
         return self._train_on(batches, tf.constant(num_steps), tf.constant(weight))
 
     def train_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -141,19 +153,25 @@ class Steps:
         import tensorflow as tf
 
         def step(number: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # The clock runs from the end of the step before to the batch.
-            with tf.control_dependencies([totals]):
-                asked = tf.timestamp()
-            with tf.control_dependencies([asked]):
-                images, labels = next(batches)
-            with tf.control_dependencies([images, labels]):
-                waited = tf.timestamp() - asked
-            waiting = waited * tf.one_hot(_WAIT, totals.shape[0], dtype=tf.float64)
-            return number + 1, totals + self._train_once(images, labels, weight) + waiting
+            return number + 1, totals + self._train_single(batches, weight, after=[totals])
 
         first = (tf.constant(0), tf.zeros(_NUM_FACTS + len(self._objective.metrics), tf.float64))
         totals: tf.Tensor = tf.while_loop(lambda number, _: number < num_steps, step, first, parallel_iterations=1)[1]
         return totals
+
+    def _train_single(self, batches: Any, weight: tf.Tensor, after: Sequence[tf.Tensor] = ()) -> tf.Tensor:
+        """Trains on the next batch; returns what `Totals.add` takes."""
+        import tensorflow as tf
+
+        # The clock runs from the end of the step before to the batch.
+        with tf.control_dependencies(list(after)):
+            asked = tf.timestamp()
+        with tf.control_dependencies([asked]):
+            images, labels = next(batches)
+        with tf.control_dependencies([images, labels]):
+            waited = tf.timestamp() - asked
+        sums = self._train_once(images, labels, weight)
+        return sums + waited * tf.one_hot(_WAIT, sums.shape[0], dtype=tf.float64)
 
     def _train_once(self, images: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """Trains on this worker's batch; returns what `Totals.add` takes, of all workers together."""

@@ -11,11 +11,12 @@ from etl import interrupts
 from etl.cli import note
 from etl.errors import ConfigError, DatasetError, InterruptionError, PetalstreamError
 from trainer import backup, damage, models, tuner
-from trainer.board import Board
+from trainer.board import Board, describe
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line, line_columns
 from trainer.config import binding_flags
+from trainer.files import is_remote
 from trainer.objective import make_objective
-from trainer.pace import Pace
+from trainer.pace import Pace, count_steps
 from trainer.position import Position
 from trainer.steps import Steps, Totals
 from trainer.strategy import Distribution
@@ -155,7 +156,7 @@ class _Run:
         self._config, self._data, self._distribution = config, data, distribution
         self._model, self._optimizer, self._position = model, optimizer, position
         self._objective = make_objective(models.find(config.model).gives)
-        self._steps = Steps(model, optimizer, self._objective, distribution)
+        self._steps = Steps(model, optimizer, self._objective, distribution, is_looped=config.steps_per_execution > 1)
         self._totals = Totals(self._objective.metrics)
         self._best = BestWeights(config.monitor, config.patience)
         self._history: dict[str, list[float]] = {}
@@ -163,6 +164,9 @@ class _Run:
         self._is_validation_due = False
         log_dir = config.places.log_dir if config.tensorboard and distribution.is_chief else None
         self._board = Board(log_dir, config.profile_steps)
+        self._reading_steps = count_steps(
+            position.steps_per_epoch, position.num_steps, is_remote=is_remote(config.places.log_dir)
+        )
 
     def restore(self, saved: backup.State) -> None:
         """Goes to where a backup was made, and says where that is."""
@@ -200,6 +204,7 @@ class _Run:
         try:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:
+                    note(describe(self._config.places.log_dir))
                     self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
                 with display(self._position.epoch_examples) as shown, interrupts.noted() as told:
                     self._train_all(shown, told)
@@ -234,12 +239,13 @@ class _Run:
     def _train_epoch(self, batches: Iterator[Any], shown: Display, told: Callable[[], int]) -> None:
         """Trains to the end of the epoch."""
         epoch = self._position.num_epochs_done
-        pace = Pace(self._position.step, self._totals)
+        pace = Pace(self._position.step, self._totals, self._reading_steps)
         while self._position.num_epochs_done == epoch:
             self._board.profile(self._position.step)
             number = self._position.count_steps(self._config.steps_per_execution, self._config.backup_steps)
             is_own = self._position.has_own_batch
-            self._totals.add(self._steps.train(batches if is_own else self._spares, number, 1.0 if is_own else 0.0))
+            with self._board.marking(self._position.step):
+                self._totals.add(self._steps.train(batches if is_own else self._spares, number, 1.0 if is_own else 0.0))
             self._position = self._position.at(self._position.step + number)
             shown.advance(epoch + 1, self._totals.num_examples)
             if (measured := pace.read(self._position.step, self._totals)) is not None:

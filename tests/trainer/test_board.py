@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from trainer.board import Board, augment, count_buckets
+from trainer.board import Board, augment, count_buckets, describe
 from trainer.layers import RandomColorDistortion, RandomCropOrCenter, RandomFlip, ToFloat
 
 
@@ -165,6 +167,39 @@ def test_chosen_steps_are_profiled(tmp_path: Path) -> None:
     board.close()
     (profile,) = profiled(tmp_path)
     assert b"MatMul" in profile.read_bytes()
+
+
+def marked_steps(folder: Path) -> list[int]:
+    """The numbers of the steps that a profile marks as its roots, as TensorBoard's overview looks for them."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    (path,) = profiled(folder)
+    found = []
+    for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
+        names = {number: stat.name for number, stat in plane.stat_metadata.items()}
+        for event in (event for line in plane.lines for event in line.events):
+            stats = {names[stat.metadata_id]: stat.int64_value for stat in event.stats}
+            if plane.event_metadata[event.metadata_id].name == "train" and stats.get("_r") == 1:
+                found.append(stats["step_num"])
+    return found
+
+
+def test_a_profile_marks_its_steps(tmp_path: Path) -> None:
+    board = Board(str(tmp_path), (2, 4))
+    for step in range(6):
+        board.profile(step)
+        with board.marking(step):
+            tf.linalg.matmul(tf.ones((2, 2)), tf.ones((2, 2))).numpy()
+    board.close()
+    assert marked_steps(tmp_path) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["plain", "with 'quote' and space", "$HOME", "-dash"])
+def test_the_command_that_shows_it_can_be_pasted(tmp_path: Path, name: str) -> None:
+    line = describe(str(tmp_path / name))
+    words = shlex.split(line.split(": ", 1)[1].split(" (pip install")[0])
+    assert words == ["tensorboard", "--logdir", str(tmp_path / name)]
+    assert ("pip install 'petalstream[tensorboard]' brings it" in line) == (find_spec("tensorboard") is None)
 
 
 @pytest.mark.parametrize(("steps", "is_profiled"), [((0, 2), True), ((10, 20), False)])

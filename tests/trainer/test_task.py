@@ -21,6 +21,8 @@ from PIL import Image
 
 from etl import manifest
 from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
+from tests.trainer.test_board import marked_steps
+from tests.trainer.test_board import read as read_board
 from trainer import output
 from trainer.predict import Serve
 
@@ -278,10 +280,16 @@ def test_the_tuner_gets_a_line_an_epoch(train: Train, tmp_path: Path, monkeypatc
     assert [line["global_step"] for line in lines] == ["1", "2"]
 
 
-def test_event_files_are_written_where_asked(train: Train, tmp_path: Path) -> None:
-    assert train(tmp_path, "--tensorboard") == 0
-    folders = {path.parent.name for path in (tmp_path / output.TENSORBOARD_NAME).rglob("events.out.tfevents.*")}
-    assert folders == {"train", "validation", "test"}
+def test_event_files_are_written_where_asked(train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path, "--tensorboard", "--profile_steps", "3,5") == 0
+    board = tmp_path / output.TENSORBOARD_NAME
+    assert {path.parent.name for path in board.rglob("events.out.tfevents.*")} == {"train", "validation", "test"}
+    assert f"tensorboard --logdir {board}" in capsys.readouterr().err
+    # Five batches an epoch, and two epochs.
+    assert list(read_board(board / "train", "scalars")["step/loss"]) == list(range(1, 11))
+    assert marked_steps(board) == [3, 4, 5]
+    (profile,) = board.rglob("*.xplane.pb")
+    assert b"while" not in profile.read_bytes().lower()
 
 
 def test_a_colorizer_leaves_a_grid_and_a_model_that_gives_pngs(train: Train, tmp_path: Path) -> None:
