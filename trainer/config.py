@@ -69,6 +69,8 @@ class TrainConfig:
         init_from: A model to go on from: a run's output folder, or a `.keras` file; None for fresh weights.
         distribute: What to run on, one of `trainer.strategy.CHOICES`.
         share: How several workers divide an epoch, as `IngestConfig.share`.
+        data_service: The dispatcher of a tf.data service that makes the training batches, `host:port`; None to make
+            them here.
         steps_per_execution: Steps that run without coming back to Python, 1 or more.
         backup_steps: Steps between two backups; None for one at each epoch's end.
         serving_input: What the exported model's `serving_default` takes, one of `SERVING_INPUTS`.
@@ -103,6 +105,7 @@ class TrainConfig:
     init_from: str | None = None
     distribute: str = "auto"
     share: str = "range"
+    data_service: str | None = None
     steps_per_execution: int = 1
     backup_steps: int | None = None
     serving_input: str = "image_bytes"
@@ -132,7 +135,22 @@ class TrainConfig:
         _check("--profile_steps", self.profile_steps, is_range, "first,last: two steps, counted from 1, as in 10,20")
         if self.profile_steps is not None and not self.tensorboard:
             raise ConfigError("--profile_steps", self.profile_steps, "--tensorboard beside it, which shows the profile")
+        self._check_data_service()
         object.__setattr__(self, "hyperparameters", models.resolve(self.model, self.hyperparameters))
+
+    def _check_data_service(self) -> None:
+        """Checks that nothing is asked of a tf.data service that depends on the order of its batches."""
+        if self.data_service is None:
+            return
+        is_address = ingest_config.host_port(self.data_service) is not None
+        expected = "grpc://HOST:PORT, which python -m trainer.ingest.service prints"
+        _check("--data_service", self.data_service, is_address, expected)
+        order = "since the batches of --data_service come in no fixed order"
+        _check("--share", self.share, self.share == "range", f"range, {order}")
+        within = f"none, {order}: a run goes on from the end of an epoch only"
+        _check("--backup_steps", self.backup_steps, self.backup_steps is None, within)
+        virtual = f"none, {order}: an epoch is the whole split"
+        _check("--num_training_examples", self.num_training_examples, self.num_training_examples is None, virtual)
 
     @property
     def places(self) -> Places:
@@ -163,6 +181,8 @@ _FREE_FLAGS = {
     "tensorboard",
     "profile_steps",
     "distribute",
+    # Checked at the place where a run goes on.
+    "data_service",
     # Of a run that goes on only the decay of the learning rate depends on it.
     "num_epochs",
 }

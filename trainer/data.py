@@ -93,14 +93,25 @@ class Data:
     def load_training(self, config: TrainConfig, distribution: Distribution, position: Position) -> tf.data.Dataset:
         """Loads this worker's share of the training split, without end, each epoch in an order of its own.
 
+        Of a tf.data service each epoch is a data set of its own, so that none begins before the one before has ended;
+        one that lacks batches is an error of TensorFlow.
+
         Args:
             config: The run's.
             distribution: Says which share.
-            position: Where to begin.
+            position: Where to begin; of a service the beginning of an epoch.
         """
         from trainer import ingest
 
         settings = self._training_config(config, distribution)
+        if config.data_service is not None:
+            settings = settings.replace(
+                epoch=None,
+                first_epoch=position.data_epoch,
+                distribute="service",
+                service_address=config.data_service,
+            )
+            return ingest.load(config.data_dir, "train", settings, variant=self.variant).repeat()
         settings = settings.replace(epoch=position.data_epoch, start_step=position.data_step)
         return ingest.load_epochs(config.data_dir, "train", settings, None, variant=self.variant)
 

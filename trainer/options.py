@@ -203,6 +203,12 @@ def _add_machine(machine: argparse._ArgumentGroup) -> None:
         help="how several workers divide an epoch: each a range of its own, or each its part of every batch "
         f"(default: {_default('share')})",
     )
+    machine.add_argument(
+        "--data_service",
+        metavar="ADDRESS",
+        help="take the training batches from the tf.data service whose dispatcher is at grpc://HOST:PORT (python -m "
+        "trainer.ingest.service): each example once an epoch, in no fixed order; --resume goes on at an epoch's end",
+    )
     _add(machine, "steps_per_execution", int, "steps that run without coming back to Python", "N")
     _add(machine, "backup_steps", int, "steps between two backups for --resume (default: one an epoch)", "N")
     machine.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard")

@@ -18,7 +18,7 @@ from etl import interrupts, process, progress
 from etl.cli import import_tensorflow, load_tensorflow, note, say_loading
 from etl.errors import EXIT_OK
 from etl.limits import naming
-from trainer import backup, models, output
+from trainer import backup, data_service, models, output
 from trainer.config import binding_flags
 from trainer.extras import Extras
 from trainer.options import RESOLVED, parse
@@ -83,6 +83,7 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     models.check_weights(config.model, config.hyperparameters, data.embedding)
     if config.init_from is not None:
         models.check_init_from(config.init_from)
+    data_service.check(config)
     if is_first_worker(config.distribute):
         output.check(places, overwrite=overwrite, resume=resume, other=_describe_unfinished(config))
         _say_missing(data)

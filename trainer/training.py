@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl import interrupts
 from etl.cli import note
 from etl.errors import ConfigError, DatasetError, InterruptionError, PetalstreamError
-from trainer import backup, damage, models, tuner
+from trainer import backup, damage, data_service, models, tuner
 from trainer.board import Board, describe
 from trainer.callbacks import BestWeights, Display, Stopwatch, display, epoch_line, line_columns
 from trainer.config import binding_flags
@@ -183,6 +183,7 @@ class _Run:
         self._best.restore(facts["best"], list(saved.best_weights))
         self._history = {name: list(values) for name, values in facts["history"].items()}
         self._position = self._position.at(facts["step"])
+        data_service.check_place(self._config, self._position)
         self._is_validation_due = facts["is_validation_due"]
         place = f"step {self._position.step}, {self._position.num_epochs_done} of {num_epochs} epochs"
         planned = facts["num_epochs"]
@@ -205,7 +206,9 @@ class _Run:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:
                     note(describe(self._config.places.log_dir))
-                    self._board.start(self._model, self._objective.prepare(*next(self._spares))[0])
+                    with data_service.reading(self._config, self._position):
+                        batch = tf.function(lambda spares: next(spares), autograph=False)(self._spares)
+                    self._board.start(self._model, self._objective.prepare(*batch)[0])
                 with display(self._position.epoch_examples) as shown, interrupts.noted() as told:
                     self._train_all(shown, told)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
@@ -244,8 +247,10 @@ class _Run:
             self._board.profile(self._position.step)
             number = self._position.count_steps(self._config.steps_per_execution, self._config.backup_steps)
             is_own = self._position.has_own_batch
-            with self._board.marking(self._position.step):
-                self._totals.add(self._steps.train(batches if is_own else self._spares, number, 1.0 if is_own else 0.0))
+            source = batches if is_own else self._spares
+            place = self._position
+            with data_service.reading(self._config, place, number), self._board.marking(place.step):
+                self._totals.add(self._steps.train(source, number, 1.0 if is_own else 0.0))
             self._position = self._position.at(self._position.step + number)
             shown.advance(epoch + 1, self._totals.num_examples)
             if (measured := pace.read(self._position.step, self._totals)) is not None:
@@ -313,12 +318,14 @@ class _Run:
             self._steps.synchronise()
         # Asked once: told between two questions, it would name a step of which there is no backup.
         number = told()
-        if is_due or number:
+        # The rest of an epoch is known only where its order is.
+        can_go_on = is_epochs_end or self._config.data_service is None
+        if is_due or (number and can_go_on):
             self._back_up()
         if number:
-            step = self._position.step
+            then = "goes on from there" if can_go_on else "trains this epoch anew"
             raise InterruptedRunError(
-                f"told to stop after step {step}; the same command with --resume goes on from there", number
+                f"told to stop after step {self._position.step}; the same command with --resume {then}", number
             )
 
     def _back_up(self) -> None:

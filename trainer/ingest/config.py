@@ -19,6 +19,7 @@ DISTRIBUTIONS = ("none", "service")
 SHARES = ("range", "batches")
 
 _MAX_SEED = 2**63 - 1
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +87,10 @@ class IngestConfig:
         cache_dir: Where `cache="file"` writes, local or on an object store. Any number of readers may share it: each
             fills a cache of its own until one is complete.
         distribute: `service` leaves all of it to the workers of a tf.data service (`python -m trainer.ingest.service`).
-            Every worker must reach the shards under the same path. The batches of an epoch are then the same, but they
-            come in whatever order the workers finish them; a worker that is lost takes up to 1/32 of an epoch with it.
-        service_address: Of the service's dispatcher, `host:port`.
+            Every worker must reach the shards under the same path. Each example comes once an epoch, in the window that
+            is drawn without a service; batches come in whatever order the workers finish them. One that is lost takes
+            up to 1/32 of the epoch with it, for which the iteration then waits; the next epoch goes on without it.
+        service_address: Of the service's dispatcher, `host:port`, with `grpc://` before it or without.
         verify: What to check before the first batch: `none`, `size` (existence and size of every shard) or `full` (also
             each one's SHA-256: it reads them all).
     """
@@ -210,8 +212,7 @@ class IngestConfig:
             if self.service_address is not None:
                 raise ConfigError("service_address", self.service_address, "None, since distribute is 'none'")
             return
-        host, separator, port = (self.service_address or "").rpartition(":")
-        if not (host and separator and is_digits(port)):
+        if host_port(self.service_address) is None:
             mend = "python -m trainer.ingest.service prints it"
             raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", mend)
         if self.cache != "none":
@@ -228,6 +229,14 @@ class IngestConfig:
         index, count = self.shard
         if not 0 <= index < count:
             raise ConfigError("shard", self.shard, expected)
+
+
+def host_port(address: object) -> str | None:
+    """Returns a dispatcher's address as `host:port`, without a scheme; None where it is none."""
+    text = str(address).removeprefix("grpc://")
+    host, _, port = text.rpartition(":")
+    is_good = bool(host) and "/" not in host and is_digits(port) and int(port) <= MAX_PORT
+    return text if is_good else None
 
 
 def _is_int(value: object) -> bool:

@@ -113,11 +113,11 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
         batches = epochs.repeat(plan, num_epochs, make)
     else:
         batches = epochs.advance(plan, num_epochs, make)
+    if plan.is_distributed and num_epochs is not None:
+        # Not until its end: the service waits there for workers that have gone, also where nothing is left to do.
+        batches = batches.take(num_epochs * plan.steps_per_epoch)
     if config.prefetch:
         batches = batches.prefetch(tf.data.AUTOTUNE if config.autotune else config.prefetch)
-    if plan.is_distributed:
-        # A worker that is lost takes batches with it, so their number isn't promised.
-        return batches.with_options(_options(plan))
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None and config.start_step and not plan.is_repeated:
         # The first iteration is shorter than the others.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.ingest.config import host_port
 from trainer.ingest.plan import Plan
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ def register(plan: Plan, batches: tf.data.Dataset) -> tf.Tensor:
     """Registers a data set with the tf.data service; returns its id there, a string scalar."""
     import tensorflow as tf
 
+    # Here, since that module is a command too, which Python loads twice if its package imports it.
+    from trainer.ingest import service
+
+    # It may have gone since the epoch before.
+    service.check_reachable("service_address", _address(plan))
     # Pixels hardly shrink, and packing them takes as long as decoding.
     return tf.data.experimental.service.register_dataset(_address(plan), batches, compression=None)
 
@@ -84,7 +90,7 @@ def from_service(plan: Plan, name: tf.Tensor, spec: object) -> tf.data.Dataset:
 
 
 def _address(plan: Plan) -> str:
-    return f"grpc://{plan.config.service_address}"
+    return f"grpc://{host_port(plan.config.service_address)}"
 
 
 def _bounds(plan: Plan, num_epochs: int | None, iteration: int | tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:

@@ -240,6 +240,9 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
         DatasetError: there is no manifest, or it contradicts itself.
     """
     folder = managed.localise(os.fspath(data_dir))
+    if config.distribute == "service" and not is_remote(folder):
+        # The service's workers have working directories of their own.
+        folder = os.path.abspath(folder)
     manifest = manifests.load(folder, read_text)
     chosen = manifest.variant(variant)
     part = manifest.split(chosen, split)

@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl import interrupts, process
-from etl.cli import Parser, is_digits, load_tensorflow, number, say_loading, show_line
+from etl.cli import Parser, load_tensorflow, number, say_loading, show_line
 from etl.errors import EXIT_OK, ConfigError, one_line
 from etl.words import quantity
 from trainer.ingest import heap
+from trainer.ingest.config import MAX_PORT, host_port
 
 PROG = "trainer.ingest.service"
-_MAX_PORT = 65_535
 _MAX_WORKERS = 64
 _CONNECT_SECONDS = 5.0
 # Between two looks at whether it is told to stop.
 _LOOK_SECONDS = 0.1
+# Of an address at which nobody answers.
+EXPECTED = "a tf.data service that runs"
 # How long a dispatcher waits for a silent worker before it hands the worker's part of an epoch to nobody.
 _WORKER_TIMEOUT_MS = 20_000
 _HEARTBEAT_MS = 1_000
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     count = number(
         "--num_workers", int, minimum=0, maximum=_MAX_WORKERS, what=f"a number of workers, 0 to {_MAX_WORKERS}"
     )
-    port = number("--port", int, minimum=0, maximum=_MAX_PORT, what=f"a port, 0 to {_MAX_PORT}")
+    port = number("--port", int, minimum=0, maximum=MAX_PORT, what=f"a port, 0 to {MAX_PORT}")
     parser.add_argument("--port", type=port, default=0, help="of the dispatcher; 0 for any that is free")
     parser.add_argument("--num_workers", type=count, default=1, help="workers on this machine; each uses all cores")
     parser.add_argument("--dispatcher", metavar="HOST:PORT", help="join this dispatcher instead of starting one")
@@ -113,19 +115,20 @@ def check_reachable(field: str, address: str) -> None:
 
     Args:
         field: The option's name, for the message.
-        address: `host:port`.
+        address: `host:port`, with `grpc://` before it or without.
 
     Raises:
         ConfigError: it is no such address, or nobody answers there.
     """
-    host, _, port = address.rpartition(":")
-    if not host or not is_digits(port) or int(port) > _MAX_PORT:
+    found = host_port(address)
+    if found is None:
         raise ConfigError(field, address, "the dispatcher's host:port")
+    host, _, port = found.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
         mend = f"{error.strerror or error}; start one with python -m {PROG}"
-        raise ConfigError(field, address, "a tf.data service that runs", mend) from error
+        raise ConfigError(field, address, EXPECTED, mend) from error
 
 
 if __name__ == "__main__":
