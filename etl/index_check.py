@@ -15,6 +15,7 @@ from etl.errors import one_line
 from etl.index import FILE_NAME, HEAD_BYTES, index_schema
 from etl.manifest import Shard, Variant
 from etl.tfrecord import FRAME_BYTES
+from etl.words import quantity
 
 _ROWS_PER_BATCH = 8_192
 
@@ -99,7 +100,7 @@ def _rows(path: str) -> Iterator[_Row]:
 def _check_places(rows: Sequence[_Row], split: str, shard: Shard, *, compressed: bool) -> str:
     """Returns what is wrong with the places in one shard, or ""."""
     if len(rows) != shard.num_examples:
-        return f"{len(rows):,} records of {shard.name}, the manifest says {shard.num_examples:,}"
+        return f"{quantity(len(rows), 'record')} of {shard.name}, the manifest says {shard.num_examples:,}"
     end = 0
     for row in rows:
         if (row["split"], row["shard"]) != (split, shard.name):

@@ -152,7 +152,9 @@ class Plan:
     def _add(self, found: Digested, labels: Mapping[str, int]) -> None:
         image, rejection = found.image, found.rejection
         if rejection is None and image.label not in labels and labels:
-            rejection = _reject(image, "unknown_label", f"label {image.label!r} is not among the {len(labels)} classes")
+            rejection = _reject(
+                image, "unknown_label", f"label {image.label!r} is not among the {quantity(len(labels), 'class')}"
+            )
         if rejection is None:
             split = splits.settle(image.split, found.digest, self.config.seed, self.config.splits)
             place = f"{sharding.shard_hash(found.digest, image.key, self.config.seed):020d}"

@@ -11,7 +11,7 @@ from etl import reasons, storage
 from etl.errors import DatasetError
 from etl.lines import encode_rejections
 from etl.records import Rejection
-from etl.words import cut
+from etl.words import cut, quantity
 
 # In an output that holds a data set, whose own list stays.
 FAILED_NAME = "rejected.failed.jsonl"
@@ -56,11 +56,16 @@ def fail(
     total = sum(rejected.values())
     reason, count = max(rejected.items(), key=lambda item: item[1])
     if total >= num_read:
-        what = f"all {num_read:,} inputs were rejected, so there is nothing to write"
+        whole = "the only input was" if num_read == 1 else f"all {num_read:,} inputs were"
+        what = f"{whole} rejected, so there is nothing to write"
     else:
         share = f"{total / num_read:.1%}, and --max_rejected_fraction is {largest_fraction:g}"
-        what = f"{total:,} of {num_read:,} inputs were rejected, {share}"
-    parts = [what, f"the commonest reason: {reason} ({reasons.explain(reason)}), {count:,} times", *_examples(first)]
+        what = f"{total:,} of {num_read:,} inputs {'was' if total == 1 else 'were'} rejected, {share}"
+    parts = [
+        what,
+        f"the commonest reason: {reason} ({reasons.explain(reason)}), {quantity(count, 'time')}",
+        *_examples(first),
+    ]
     if output is not None:
         parts.append(f"see {_keep(first, output)}")
     raise DatasetError("; ".join(parts))

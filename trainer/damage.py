@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import DatasetError, one_line
+from etl.words import quantity
 from trainer.ingest import decode, managed, order
 from trainer.ingest import plan as plans
 
@@ -61,8 +62,8 @@ def check_count(config: TrainConfig, data: Data, split: str, found: int, expecte
     """
     if found != expected:
         raise DatasetError(
-            f"{config.data_dir}: {data.variant}/{split} holds {found:,} examples, and the manifest says {expected:,}; "
-            f"{_remedy(config)}"
+            f"{config.data_dir}: {data.variant}/{split} holds {quantity(found, 'example')}, and the manifest says "
+            f"{expected:,}; {_remedy(config)}"
         )
 
 

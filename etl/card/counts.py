@@ -195,7 +195,7 @@ def _shards(variant: Variant, target: float) -> Markup:
         runs = charts.group_runs(values, max(1, charts.MOST_COLUMNS * len(values) // num_shards))
         shared = max(shared, len(runs[0]))
         groups.append([Column(min(run), max(run), number, _title(name, run)) for run in runs])
-    label = f"{variant.name}: sizes of {num_shards:,} shards, the largest {figures.size(largest)}"
+    label = f"{variant.name}: sizes of {quantity(num_shards, 'shard')}, the largest {figures.size(largest)}"
     keys = [element("span", element("span", class_="dash"), f"target {figures.size(target)}")] if target else []
     if shared > 1:
         keys.append(

@@ -47,6 +47,18 @@ def test_all_of_them_are_more_than_any_fraction() -> None:
         rejected.fail({"empty": 3}, 3, 1.0, [], None)
 
 
+@pytest.mark.parametrize(
+    ("num_read", "message"),
+    [
+        (1, r"^the only input was rejected, so there is nothing to write; the commonest reason: empty \(.*\), 1 time$"),
+        (9, r"^1 of 9 inputs was rejected, 11\.1%, and .*; the commonest reason: empty \(.*\), 1 time$"),
+    ],
+)
+def test_one_of_them_is_spoken_of_as_one(num_read: int, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        rejected.fail({"empty": 1}, num_read, 0.0, [], None)
+
+
 def test_the_list_of_a_data_set_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos, out = make_folder(tmp_path / "photos", 12), tmp_path / "out"
     arguments = ["--source", "folder", "--input", str(photos), "--output", str(out), "--overwrite"]

@@ -12,6 +12,7 @@ from typing import Any
 from etl.cli import Parser
 from etl.errors import EXIT_OK, ConfigError
 from etl.parsing import parse_json
+from etl.words import quantity
 from trainer import predict, served
 from trainer.export import COLOUR_OUTPUTS, INPUTS
 from trainer.listing import list_files, read_file
@@ -109,7 +110,7 @@ class Remote:
             return self._ask_apart(images, _unwrap(server_message(error.__cause__)))
         predictions = requests.to_dict(answer).get("predictions", [])
         if len(predictions) != len(images):
-            return [f"{len(predictions)} answers to {len(images)} images"] * len(images)
+            return [f"{quantity(len(predictions), 'answer')} to {quantity(len(images), 'image')}"] * len(images)
         return [read_answer(prediction, self.gives) for prediction in predictions]
 
     def _ask_apart(self, images: Sequence[bytes], message: str) -> list[Mapping[str, Any] | str]:
