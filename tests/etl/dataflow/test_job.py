@@ -195,6 +195,6 @@ def test_a_dry_run_shows_photographs_of_this_machine_and_says_that_workers_could
 def test_what_is_missing_shows_before_anything_is_listed(tmp_path: Path) -> None:
     done = run_alone("--source", "folder", "--input", str(tmp_path / "no such folder"))
     assert done.returncode == 2
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: --project, --region, --temp_location: got None, expected values")
+    loading, line = done.stderr.splitlines()
+    assert loading == "loading Apache Beam"
+    assert line.startswith("error: --project, --region, --temp_location: got None, expected values")

@@ -53,7 +53,7 @@ def test_a_trial_ends_with_its_tuner(tmp_path: Path, lock: int, data_dir: Path) 
         time.sleep(0.02)
     # What the system does with the pipe of a tuner that was killed.
     process.hang_up()
-    assert process.wait() in (1, -15)
+    assert process.wait() in (143, -15)
 
 
 def test_a_trial_is_not_led_into_the_tuners_own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
