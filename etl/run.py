@@ -110,17 +110,18 @@ def _write_held(command: Command, launch: Launch | None, replaces: str, started:
         run = launch or Here(command)
         _check_weights(config, load=loads_weights)
         _fill(plan, keeps=True)
+        notes = plan.source_notes()
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
             note(f"{config.output}: complete already, nothing to resume")
-            _summarise(config)
+            _summarise(config, notes)
             return EXIT_OK
         facts, units = _prepare(command, plan, job, replaces, started)
     if _run(run, config, facts, units):
         # Of runs that were killed: they can't publish any more.
         for folder in unfinished_runs(config.output):
             publishing.discard(folder)
-        _summarise(config)
+        _summarise(config, notes)
     return EXIT_OK
 
 
@@ -133,8 +134,10 @@ def _fill(plan: Plan, *, keeps: bool) -> None:
         rejected.fail(counts, plan.num_read, fraction, plan.rejections(), plan.config.output if keeps else None)
 
 
-def _summarise(config: EtlConfig) -> None:
+def _summarise(config: EtlConfig, notes: Sequence[str]) -> None:
     print_summary(config, manifest.load(config.output, storage.read_text))
+    # Again: by now they are out of sight.
+    print_notes(notes)
 
 
 def _check_output(config: EtlConfig) -> str:

@@ -42,6 +42,9 @@ SPLIT_NAMES: Mapping[str, str] = {
 }
 
 # An object, and not a bucket alone.
+# Beside commas.
+_OTHER_SEPARATORS: Mapping[str, str] = {";": "semicolons", "\t": "tabs"}
+
 _OBJECT = re.compile(r"gs://[^/]+/.+", re.DOTALL)
 
 
@@ -61,10 +64,13 @@ def list_paths(options: SourceOptions) -> tuple[str, ...]:
 
 
 def notes(options: SourceOptions) -> list[str]:
-    """Returns lines that name the columns that are not read."""
+    """Returns lines that name the columns that are not read, and another separator than the usual one."""
     lines = []
     for path in _csv_paths(options)[:NUM_EXAMPLES]:
         layout = learn(path, options)
+        if layout.separator in _OTHER_SEPARATORS:
+            separated = f"line {layout.num_before + 1}: cells are separated by {_OTHER_SEPARATORS[layout.separator]}"
+            lines.append(f"{posixpath.basename(path)}: {separated}, not by commas")
         read = {layout.path, layout.label} | (set() if options.split_by == "hash" else {layout.split})
         unused = Examples(
             name or f"number {place + 1}" for place, name in enumerate(layout.header) if place not in read

@@ -133,6 +133,19 @@ def test_broken_inputs_are_rejected_with_their_reasons(tmp_path: Path, capsys: p
     assert "33 read = 30 written + 3 rejected" in capsys.readouterr().out
 
 
+def test_the_end_repeats_how_a_list_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_folder(tmp_path / "photos", 12)
+    rows = [f"photos/{path.parent.name}/{path.name};{path.parent.name};x" for path in sorted(tmp_path.rglob("*.jpg"))]
+    (tmp_path / "list.csv").write_text("\n".join(["path;label;who", *rows]))
+    assert etl("csv", tmp_path / "list.csv", tmp_path / "out") == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    expected = [
+        "note: list.csv: line 1: cells are separated by semicolons, not by commas",
+        "note: list.csv: 1 column not read: who",
+    ]
+    assert notes == [*expected, *expected]
+
+
 def test_the_end_tells_what_was_passed_over_and_what_is_doubtful(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

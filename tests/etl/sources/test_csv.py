@@ -218,7 +218,10 @@ def test_columns_that_are_asked_for(tmp_path: Path) -> None:
         ("im/1.jpg", "boxer"),
     ]
     assert csv.class_names(SourceOptions(input=str(path), **asked)) == ("boxer", "pug")
-    assert csv.notes(SourceOptions(input=str(path), **asked)) == ["list.csv: 2 columns not read: label, path"]
+    assert csv.notes(SourceOptions(input=str(path), **asked)) == [
+        "list.csv: line 1: cells are separated by semicolons, not by commas",
+        "list.csv: 2 columns not read: label, path",
+    ]
     # One alone leaves the other to the usual names.
     assert [image.label for image in list_images(path, path_column="ID")] == ["7", "8"]
     for option, name in (("path_column", "file"), ("label_column", "race")):
