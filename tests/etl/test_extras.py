@@ -34,7 +34,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 # Command -> what it misses first, and the extra that brings it.
 COMMANDS = {
-    "etl.run --source synthetic --num_images 3 --output out": ("apache_beam", "etl"),
+    "etl.run --source synthetic --num_images 3 --output out": ("tensorflow", "etl"),
     "etl.run --source flowers --output out --dry_run": ("platformdirs", "etl"),
     "etl.inspect data": ("tensorflow", "etl"),
     "trainer.task --data_dir data --image_size 32 --output_dir out": ("tensorflow", "train"),

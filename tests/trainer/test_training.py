@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from etl import manifest
+from etl import interrupts, manifest
 from etl.errors import ConfigError
 from trainer import backup, training
 from trainer.config import TrainConfig
@@ -126,12 +127,12 @@ def test_told_to_stop_at_any_look_it_ends_with_the_same_bits(
     backup.remove(config.places.checkpoint_dir)
 
     @contextmanager
-    def terminable() -> Iterator[Callable[[], bool]]:
+    def noted() -> Iterator[Callable[[], int]]:
         looks = itertools.count(1)
-        yield lambda: next(looks) >= look
+        yield lambda: signal.SIGTERM if next(looks) >= look else 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "terminable", terminable)
+        patch.setattr(interrupts, "noted", noted)
         with pytest.raises(InterruptedRunError, match="told to stop after step") as stopped:
             train(config, data)
     saved = backup.load(config.places.checkpoint_dir)
