@@ -34,7 +34,7 @@ demo: $(VENV)/installed  ## Photographs in, a served model out, in three minutes
 PYTEST := -m pytest -n $(JOBS) --dist loadscope -p no:benchmark
 
 test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on real photographs)
-	@echo "The tests take about 25 minutes on two cores; make test-fast takes two."
+	@echo "The tests take about 40 minutes on two cores; make test-fast takes two."
 	$(PY) $(PYTEST) -m "not full"
 
 # What depends on no process, network, training or long search: the parts that most changes touch.
