@@ -43,7 +43,7 @@ def test_a_killed_worker_ends_the_run_in_one_line_and_it_can_be_resumed(
     worker.kill()
     assert num_done(run.output) < num_planned(run.output)
     assert run.wait() == 1
-    said = [line for line in run.printed.splitlines() if not line.startswith(("list", "write"))]
+    said = [line for line in run.printed.splitlines() if not line.startswith(("list", "loading", "write"))]
     assert len(said) == 1
     assert said[0].startswith("error: ")
     assert "--resume" in said[0]
