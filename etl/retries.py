@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from etl.cli import note
@@ -34,6 +36,23 @@ def say_retry(place: str, reason: str, deadline: float, limit: str = "") -> None
     if is_new:
         until = datetime.now() + timedelta(seconds=deadline - now)
         note(f"{place}: {reason}; trying again until {until:%H:%M:%S}{limit and f' ({limit})'}")
+
+
+@contextmanager
+def saying_wait(seconds: float, line: str) -> Iterator[None]:
+    """Prints one line where the block takes long, as a library's does that tries again without a word.
+
+    Args:
+        seconds: How long it may take before.
+        line: What is waited for.
+    """
+    timer = threading.Timer(seconds, note, (line,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def network_reason(error: BaseException) -> str:

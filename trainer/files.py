@@ -11,15 +11,15 @@ import posixpath
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl import limits, paths
-from etl.cli import import_tensorflow, note, say_loading
+from etl.cli import import_tensorflow, say_loading
 from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, one_line
+from etl.retries import saying_wait
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -198,13 +198,8 @@ def _waiting(path: str) -> Iterator[None]:
         yield
         return
     line = f"{path}: no answer for {_PATIENCE_SECONDS:g} s; a store that can't be reached is asked again for minutes"
-    timer = threading.Timer(_PATIENCE_SECONDS, note, (line,))
-    timer.daemon = True
-    timer.start()
-    try:
+    with saying_wait(_PATIENCE_SECONDS, line):
         yield
-    finally:
-        timer.cancel()
 
 
 def tensorflow() -> Any:

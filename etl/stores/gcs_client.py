@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl.cli import note, seconds_of
+from etl.cli import seconds_of
 from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostError, one_line
-from etl.retries import network_reason, say_retry
+from etl.retries import network_reason, say_retry, saying_wait
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -76,7 +76,7 @@ def _make_client(process: int, emulator: str) -> Client:
     logging.getLogger("google.auth").setLevel(logging.ERROR)
     if not emulator:
         try:
-            with _patiently():
+            with saying_wait(_PATIENCE_SECONDS, "looking for credentials of Google Cloud"):
                 credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
         except DefaultCredentialsError as error:
             if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
@@ -87,18 +87,6 @@ def _make_client(process: int, emulator: str) -> Client:
     for scheme in ("https://", "http://"):
         made._http.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_NUM_CONNECTIONS))
     return made
-
-
-@contextmanager
-def _patiently() -> Iterator[None]:
-    """Says that credentials are looked for where that takes long: off Google's machines half a minute may pass."""
-    timer = threading.Timer(_PATIENCE_SECONDS, note, ("looking for credentials of Google Cloud",))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def split(path: str) -> tuple[str, str]:
