@@ -208,13 +208,14 @@ class Plan:
         counts = dict(self._database.execute("SELECT label_int, count(*) FROM image GROUP BY label_int"))
         return ((name, counts.get(index, 0)) for index, name in enumerate(self.class_names))
 
+    @functools.cached_property
     def source_notes(self) -> list[str]:
-        """Returns the source's own lines on what the operator should know."""
+        """The source's own lines on what the operator should know; making them reads lists again."""
         return list(self._source.notes(self.config.options)) if hasattr(self._source, "notes") else []
 
     def describe(self) -> list[str]:
         """Returns lines on what the operator should know of the inputs, with a few names each."""
-        lines = self.source_notes() + notes.lookalikes(self.class_names)
+        lines = self.source_notes + notes.lookalikes(self.class_names)
         for kind, count in self.ignored().items():
             lines.append(f"ignored {count:,}, {IGNORED[kind]}: {self._ignored[kind]}")
         if self._relabelled.count:

@@ -110,7 +110,7 @@ def _write_held(command: Command, launch: Launch | None, replaces: str, started:
         run = launch or Here(command)
         _check_weights(config, load=loads_weights)
         _fill(plan, keeps=True)
-        notes = plan.source_notes()
+        notes = plan.source_notes
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
         if _is_complete(config, job):
             note(f"{config.output}: complete already, nothing to resume")
