@@ -25,7 +25,6 @@ from etl.lines import decode_extras, encode_extras, encode_image
 from etl.parallel import ordered_map
 from etl.reading import NUM_READERS, is_slow
 from etl.records import PlannedImage, Rejection, SourceImage, Unit
-from etl.sources import splits
 from etl.sources.names import IGNORED
 from etl.words import quantity
 
@@ -156,7 +155,7 @@ class Plan:
                 image, "unknown_label", f"label {image.label!r} is not among the {quantity(len(labels), 'class')}"
             )
         if rejection is None:
-            split = splits.settle(image.split, found.digest, self.config.seed, self.config.splits)
+            split = sharding.settle(image.split, found.digest, self.config.seed, self.config.splits)
             place = f"{sharding.shard_hash(found.digest, image.key, self.config.seed):020d}"
             extras = encode_extras(image.extras) if image.extras else ""
             row = (image.key, image.uri, image.label, labels.get(image.label, -1), split, extras)

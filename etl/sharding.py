@@ -52,6 +52,24 @@ def split_for(digest: str, seed: int, fractions: Mapping[str, float]) -> str:
     return list(fractions)[-1]
 
 
+def settle(assigned: str | None, digest: str, seed: int, fractions: Mapping[str, float]) -> str:
+    """Settles the split of an image, now that its content is known.
+
+    Args:
+        assigned: The image's `split`: one name is final, several joined by `+` leave the choice among these, None
+            among all.
+        digest: The hexadecimal digest of the whole file, so that exact copies share a split where it is chosen.
+        seed: Another seed chooses otherwise.
+        fractions: Split name to share. Between several names, their own shares decide: 0.8 and 0.1 give 8 to 1. A name
+            without a share gets nothing, unless none of the names has one; then the first gets all.
+    """
+    if assigned is None:
+        return split_for(digest, seed, fractions)
+    names = assigned.split("+")
+    shares = {name: fractions[name] for name in names if name in fractions}
+    return split_for(digest, seed, shares) if shares else names[0]
+
+
 def num_shards(total_bytes: int, target_bytes: int) -> int:
     """Returns the number of shards that brings each nearest to `target_bytes`; at least one."""
     return max(1, round(total_bytes / target_bytes))

@@ -17,7 +17,8 @@ A source module has
 An image is rejected by listing it with `rejection` and `message`, or by a `RecordError` from `read`, `read_extras` or
 `pin_extras`; the reason is one of `etl.reasons.REASONS` or of the module's own.
 
-An image's `split` may also name several splits joined by `+`, between which its content decides: see `splits.settle`.
+An image's `split` may also name several splits joined by `+`, between which its content decides: see
+`etl.sharding.settle`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.sharding import assign_shards, num_shards, shard_hash, shard_name, split_for, split_hash
+from etl.sharding import assign_shards, num_shards, settle, shard_hash, shard_name, split_for, split_hash
 
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -102,3 +102,28 @@ def test_a_giant_image_makes_fewer_shards_not_empty_ones() -> None:
 def test_shard_names_are_those_of_the_field() -> None:
     assert shard_name("train", 3, 12) == "train-00003-of-00012.tfrecord"
     assert shard_name("test", 0, 1, compressed=True) == "test-00000-of-00001.tfrecord.gz"
+
+
+shares = st.dictionaries(st.sampled_from(["train", "validation", "test", "dev"]), st.floats(0.01, 1), min_size=1)
+
+
+@given(st.sampled_from([None, "test", "train", "train+validation"]), st.text(), st.integers(), shares)
+def test_settle_chooses_among_what_is_assigned(
+    assigned: str | None, digest: str, seed: int, fractions: dict[str, float]
+) -> None:
+    chosen = settle(assigned, digest, seed, fractions)
+    if assigned is None:
+        assert chosen in fractions
+    else:
+        assert chosen in assigned.split("+")
+    assert chosen == settle(assigned, digest, seed, dict(fractions))
+
+
+def test_settle_keeps_the_shares_between_the_splits() -> None:
+    fractions = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    chosen = Counter(settle("train+validation", str(index), 5, fractions) for index in range(4000))
+    # Three standard deviations of a quarter of 4,000 are 82.
+    assert set(chosen) == {"train", "validation"}
+    assert abs(chosen["validation"] - 1000) < 82
+    assert settle("train+validation", "x", 5, {"train": 1.0}) == "train"
+    assert settle("train+validation", "x", 5, {"all": 1.0}) == "train"

@@ -18,7 +18,7 @@ from etl.errors import ConfigError
 from etl.manifest import Counts, Manifest, to_json
 from etl.records import SourceImage
 from etl.schema import COMMON_FEATURES
-from etl.sources import folder, splits, tree
+from etl.sources import folder, tree
 
 
 def make_files(root: Path, names: Iterable[str]) -> Path:
@@ -393,31 +393,6 @@ def test_a_data_set_is_no_input(tmp_path: Path) -> None:
 def test_list_folders_of_files_only(tmp_path: Path) -> None:
     make_files(tmp_path, ["b/x", "a/x", ".c/x", "d"])
     assert tree.list_folders(str(tmp_path)) == ["a", "b"]
-
-
-shares = st.dictionaries(st.sampled_from(["train", "validation", "test", "dev"]), st.floats(0.01, 1), min_size=1)
-
-
-@given(st.sampled_from([None, "test", "train", "train+validation"]), st.text(), st.integers(), shares)
-def test_settle_chooses_among_what_is_assigned(
-    assigned: str | None, digest: str, seed: int, fractions: dict[str, float]
-) -> None:
-    chosen = splits.settle(assigned, digest, seed, fractions)
-    if assigned is None:
-        assert chosen in fractions
-    else:
-        assert chosen in assigned.split("+")
-    assert chosen == splits.settle(assigned, digest, seed, dict(fractions))
-
-
-def test_settle_keeps_the_shares_between_the_splits() -> None:
-    fractions = {"train": 0.6, "validation": 0.2, "test": 0.2}
-    chosen = Counter(splits.settle("train+validation", str(index), 5, fractions) for index in range(4000))
-    # Three standard deviations of a quarter of 4,000 are 82.
-    assert set(chosen) == {"train", "validation"}
-    assert abs(chosen["validation"] - 1000) < 82
-    assert splits.settle("train+validation", "x", 5, {"train": 1.0}) == "train"
-    assert splits.settle("train+validation", "x", 5, {"all": 1.0}) == "train"
 
 
 def test_every_source_has_what_a_source_has() -> None:
