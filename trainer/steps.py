@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainer.ingest import shares
 from trainer.objective import Objective
 from trainer.strategy import Distribution
 
@@ -211,7 +212,7 @@ class Steps:
         if number == 1:
             return images, labels, tf.fill([size], weight)
         index = tf.distribute.get_replica_context().replica_id_in_sync_group % number
-        first, last = (edge * size // number for edge in (index, index + 1))
+        first, last = shares.cut(size, index, number)
         # A device for which nothing is left takes an example that doesn't count, since all must take part.
         is_empty = first == last
         weight = tf.where(is_empty, 0.0, weight)

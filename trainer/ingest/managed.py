@@ -32,6 +32,7 @@ from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.parsing import is_text, parse_json, split_lines
 from etl.records import FeatureSpec
 from trainer.files import is_remote, read_bytes, telling
+from trainer.ingest import shares
 from trainer.listing import list_files
 
 VARIANT = "reference"
@@ -188,7 +189,7 @@ def _write_split(folder: str, split: str, items: Sequence[_Item], class_names: S
     num_shards = min(_NUM_SHARDS, max(1, len(items) // _MIN_SHARD_IMAGES))
     shards = []
     for index in range(num_shards):
-        first, last = (part * len(items) // num_shards for part in (index, index + 1))
+        first, last = shares.cut(len(items), index, num_shards)
         name = f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
         path = os.path.join(folder, name)
         with tf.io.TFRecordWriter(path) as writer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from trainer.ingest import caching
+from trainer.ingest import caching, shares
 from trainer.ingest.plan import Plan
 
 if TYPE_CHECKING:
@@ -155,6 +155,6 @@ def _part_range(plan: Plan, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     if plan.config.drop_remainder:
         last = first + plan.steps_per_epoch * plan.config.batch_size
     number = part % plan.num_parts
-    edges = ((number + offset) * plan.steps_per_epoch // plan.num_parts * plan.config.batch_size for offset in (0, 1))
-    low, high = (tf.minimum(first + edge, tf.constant(last, tf.int64)) for edge in edges)
+    steps = shares.cut(plan.steps_per_epoch, number, plan.num_parts)
+    low, high = (tf.minimum(first + step * plan.config.batch_size, tf.constant(last, tf.int64)) for step in steps)
     return low, high

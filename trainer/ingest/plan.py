@@ -14,7 +14,7 @@ from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
 from etl.manifest import Manifest, Split, Variant
 from trainer.files import is_remote, read_text
-from trainer.ingest import managed
+from trainer.ingest import managed, shares
 from trainer.ingest.config import IngestConfig
 
 _TRAINING_CYCLE = 8
@@ -90,24 +90,25 @@ class Plan:
     def record_range(self) -> tuple[int, int]:
         """First and last (exclusive) of an epoch's records that this worker reads."""
         index, count = (0, 1) if self.takes_turns else self.config.shard
-        return tuple(part * self.split.num_examples // count for part in (index, index + 1))  # type: ignore[return-value]
+        return shares.cut(self.split.num_examples, index, count)
 
     @property
     def num_records(self) -> int:
         """Records that this worker keeps each epoch; those of two workers differ by one at most."""
-        first, last = self.record_range
-        if self.takes_turns:
-            index, count = self.config.shard
-            if self.config.drop_remainder:
-                last -= last % (self.config.batch_size * count)
-            return len(range(first + index, last, count))
-        return last - first
+        if not self.takes_turns:
+            first, last = self.record_range
+            return last - first
+        index, count = self.config.shard
+        total = self.split.num_examples
+        if self.config.drop_remainder:
+            total -= total % (self.config.batch_size * count)
+        return len(shares.take_turns(total, index, count))
 
     @property
     def steps_per_epoch(self) -> int:
         """This worker's batches each epoch."""
-        batches = self.num_records / self.config.batch_size
-        return math.floor(batches) if self.config.drop_remainder else math.ceil(batches)
+        config = self.config
+        return shares.num_batches(self.num_records, config.batch_size, drop_remainder=config.drop_remainder)
 
     @property
     def num_padding(self) -> int:
