@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from trainer.ingest import IngestConfig
     from trainer.ingest.plan import Plan
     from trainer.models import ModelSpec
-    from trainer.position import Position
     from trainer.strategy import Distribution
 
 # For images that were stored as they were.
@@ -90,7 +89,7 @@ class Data:
                 for key in tf.io.parse_example(records, spec)["key"].numpy():
                     yield key.decode(errors="replace")
 
-    def load_training(self, config: TrainConfig, distribution: Distribution, position: Position) -> tf.data.Dataset:
+    def load_training(self, config: TrainConfig, distribution: Distribution, epoch: int, step: int) -> tf.data.Dataset:
         """Loads this worker's share of the training split, without end, each epoch in an order of its own.
 
         Of a tf.data service each epoch is a data set of its own, so that none begins before the one before has ended;
@@ -99,7 +98,8 @@ class Data:
         Args:
             config: The run's.
             distribution: Says which share.
-            position: Where to begin; of a service the beginning of an epoch.
+            epoch: The pass over the data to begin in, from 0.
+            step: Batches of that epoch to leave out; a service gives whole epochs alone.
         """
         from trainer import ingest
 
@@ -107,12 +107,12 @@ class Data:
         if config.data_service is not None:
             settings = settings.replace(
                 epoch=None,
-                first_epoch=position.data_epoch,
+                first_epoch=epoch,
                 distribute="service",
                 service_address=config.data_service,
             )
             return ingest.load(config.data_dir, "train", settings, variant=self.variant).repeat()
-        settings = settings.replace(epoch=position.data_epoch, start_step=position.data_step)
+        settings = settings.replace(epoch=epoch, start_step=step)
         return ingest.load_epochs(config.data_dir, "train", settings, None, variant=self.variant)
 
     def plan_training(self, config: TrainConfig, distribution: Distribution) -> Plan:

@@ -15,7 +15,7 @@ from trainer.ingest.config import host_port
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.position import Position
+    from trainer.position import TrainingProgress
 
 # How long a step may wait for its batch, which in the first one is also the time in which its graph is made.
 SECONDS_VARIABLE = "PETALSTREAM_SERVICE_SECONDS"
@@ -43,27 +43,27 @@ def check(config: TrainConfig) -> None:
     service.check_reachable("--data_service", config.data_service)
 
 
-def check_place(config: TrainConfig, position: Position) -> None:
+def check_place(config: TrainConfig, progress: TrainingProgress) -> None:
     """Checks that a run goes on where an epoch of the data begins: no other place can be found again there.
 
     Raises:
         ConfigError: the backup was made within an epoch, without a service.
     """
-    if config.data_service is not None and position.data_step:
-        where = f"the backup was made {position.data_step} steps into an epoch"
+    if config.data_service is not None and progress.data_step:
+        where = f"the backup was made {progress.data_step} steps into an epoch"
         mend = "a service's batches come in no fixed order; go on without it, or begin anew with --overwrite"
         raise ConfigError("--data_service", config.data_service, f"none, since {where}", mend)
 
 
 @contextmanager
-def reading(config: TrainConfig, position: Position, num_steps: int = 1) -> Iterator[None]:
+def reading(config: TrainConfig, progress: TrainingProgress, num_steps: int = 1) -> Iterator[None]:
     """Makes one line of a service that fails while the block takes batches from it in a `tf.function`.
 
     TensorFlow waits for ever for the part of an epoch that a lost worker had: such a wait is cancelled.
 
     Args:
         config: The run's.
-        position: Where the block begins.
+        progress: Where the block begins.
         num_steps: How many it trains.
 
     Raises:
@@ -94,7 +94,7 @@ def reading(config: TrainConfig, position: Position, num_steps: int = 1) -> Iter
         if problem is None:
             raise
         raise LostServiceError(
-            f"the tf.data service at {config.data_service} {problem}, in epoch {position.data_epoch + 1}; once it runs "
+            f"the tf.data service at {config.data_service} {problem}, in epoch {progress.data_epoch + 1}; once it runs "
             "again, the same command with --resume trains that epoch anew"
         ) from error
     finally:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from etl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from trainer.config import TrainConfig
-    from trainer.data import Data
-    from trainer.strategy import Distribution
+from trainer.ingest import shares
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class TrainingProgress:
     """A step of a run; all workers are at the same one.
 
     Attributes:
@@ -38,29 +31,35 @@ class Position:
     is_ragged: bool
 
     @classmethod
-    def of(cls, config: TrainConfig, data: Data, distribution: Distribution) -> Position:
+    def begin(
+        cls,
+        *,
+        num_examples: int,
+        batch_size: int,
+        num_workers: int,
+        own_steps: int,
+        num_epochs: int,
+        virtual_examples: int | None = None,
+    ) -> TrainingProgress:
         """Returns the beginning of a run.
 
-        Raises:
-            ConfigError: the batch can't be divided among the workers.
+        Args:
+            num_examples: Of the training split.
+            batch_size: Of a step of all workers; a multiple of their number.
+            num_workers: Among whom the examples are shared.
+            own_steps: Batches that this worker's share has.
+            num_epochs: Of the run.
+            virtual_examples: Examples of an epoch that is no pass over the data; None for one that is.
         """
-        num_workers = distribution.num_workers
-        if config.batch_size % num_workers:
-            raise ConfigError("--batch_size", config.batch_size, f"a multiple of {num_workers}, the number of workers")
-        plan = data.plan_training(config, distribution)
-        num_examples, own_batch = plan.split.num_examples, config.batch_size // num_workers
-        most, least = (
-            math.ceil(share / own_batch) for share in (-(-num_examples // num_workers), num_examples // num_workers)
-        )
-        epoch_examples = config.num_training_examples or num_examples
-        is_virtual = config.num_training_examples is not None
+        own_batch = batch_size // num_workers
+        least, most = (shares.num_batches(size, own_batch) for size in shares.sizes(num_examples, num_workers))
         return cls(
             step=0,
-            num_epochs=config.num_epochs,
-            steps_per_epoch=math.ceil(epoch_examples / config.batch_size) if is_virtual else most,
-            epoch_examples=epoch_examples,
+            num_epochs=num_epochs,
+            steps_per_epoch=most if virtual_examples is None else shares.num_batches(virtual_examples, batch_size),
+            epoch_examples=virtual_examples or num_examples,
             data_steps=most,
-            own_steps=plan.steps_per_epoch,
+            own_steps=own_steps,
             is_ragged=most != least,
         )
 
@@ -89,7 +88,7 @@ class Position:
         """Whether this worker has a batch for the next step."""
         return self.step % self.data_steps < self.own_steps
 
-    def at(self, step: int) -> Position:
+    def at(self, step: int) -> TrainingProgress:
         """Returns another step of the same run."""
         return dataclasses.replace(self, step=step)
 

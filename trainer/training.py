@@ -17,13 +17,14 @@ from trainer.config import binding_flags
 from trainer.files import is_remote
 from trainer.objective import make_objective
 from trainer.pace import Pace, count_steps
-from trainer.position import Position
+from trainer.position import TrainingProgress
 from trainer.steps import Steps, Totals
 from trainer.strategy import Distribution
 from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from trainer.config import TrainConfig
     from trainer.data import Data
@@ -97,16 +98,36 @@ def train(
     # Not also `enable_op_determinism`: on CPUs the bits were the same without it, on an idle and on a busy machine, and
     # it holds for the whole process, where from then on every operation without a seed fails.
     keras.utils.set_random_seed(config.seed)
-    position = Position.of(config, data, distribution)
+    progress = begin(config, data, distribution)
     with distribution.strategy.scope():
         model = make_model(config, data)
-        optimizer = make_optimizer(config, model, position.num_steps)
-    run = _Run(config, data, distribution, model, optimizer, position, check)
+        optimizer = make_optimizer(config, model, progress.num_steps)
+    run = _Run(config, data, distribution, model, optimizer, progress, check)
     if saved is not None:
         run.restore(saved)
     elif distribution.is_chief:
         backup.remove(config.places.checkpoint_dir)
     return run.finish()
+
+
+def begin(config: TrainConfig, data: Data, distribution: Distribution) -> TrainingProgress:
+    """Returns the beginning of a run.
+
+    Raises:
+        ConfigError: the batch can't be divided among the workers.
+    """
+    num_workers = distribution.num_workers
+    if config.batch_size % num_workers:
+        raise ConfigError("--batch_size", config.batch_size, f"a multiple of {num_workers}, the number of workers")
+    plan = data.plan_training(config, distribution)
+    return TrainingProgress.begin(
+        num_examples=plan.split.num_examples,
+        batch_size=config.batch_size,
+        num_workers=num_workers,
+        own_steps=plan.steps_per_epoch,
+        num_epochs=config.num_epochs,
+        virtual_examples=config.num_training_examples,
+    )
 
 
 def make_model(config: TrainConfig, data: Data) -> keras.Model:
@@ -149,12 +170,12 @@ class _Run:
         distribution: Distribution,
         model: keras.Model,
         optimizer: keras.Optimizer,
-        position: Position,
+        progress: TrainingProgress,
         check: Callable[[], None],
     ) -> None:
         self._check = check
         self._config, self._data, self._distribution = config, data, distribution
-        self._model, self._optimizer, self._position = model, optimizer, position
+        self._model, self._optimizer, self._progress = model, optimizer, progress
         self._objective = make_objective(models.find(config.model).gives)
         self._steps = Steps(model, optimizer, self._objective, distribution, is_looped=config.steps_per_execution > 1)
         self._totals = Totals(self._objective.metrics)
@@ -165,7 +186,7 @@ class _Run:
         log_dir = config.places.log_dir if config.tensorboard and distribution.is_chief else None
         self._board = Board(log_dir, config.profile_steps)
         self._reading_steps = count_steps(
-            position.steps_per_epoch, position.num_steps, is_remote=is_remote(config.places.log_dir)
+            progress.steps_per_epoch, progress.num_steps, is_remote=is_remote(config.places.log_dir)
         )
 
     def restore(self, saved: backup.State) -> None:
@@ -182,10 +203,10 @@ class _Run:
         self._totals = Totals(self._objective.metrics, saved.totals)
         self._best.restore(facts["best"], list(saved.best_weights))
         self._history = {name: list(values) for name, values in facts["history"].items()}
-        self._position = self._position.at(facts["step"])
-        data_service.check_place(self._config, self._position)
+        self._progress = self._progress.at(facts["step"])
+        data_service.check_place(self._config, self._progress)
         self._is_validation_due = facts["is_validation_due"]
-        place = f"step {self._position.step}, {self._position.num_epochs_done} of {num_epochs} epochs"
+        place = f"step {self._progress.step}, {self._progress.num_epochs_done} of {num_epochs} epochs"
         planned = facts["num_epochs"]
         changed = f"; it was to end after {planned}" if planned != num_epochs else ""
         if changed and self._config.lrate_decay != "none":
@@ -206,17 +227,17 @@ class _Run:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:
                     note(describe(self._config.places.log_dir))
-                    with data_service.reading(self._config, self._position):
+                    with data_service.reading(self._config, self._progress):
                         batch = tf.function(lambda spares: next(spares), autograph=False)(self._spares)
                     self._board.start(self._model, self._objective.prepare(*batch)[0])
-                with display(self._position.epoch_examples) as shown, interrupts.noted() as told:
+                with display(self._progress.epoch_examples) as shown, interrupts.noted() as told:
                     self._train_all(shown, told)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             # What the collective operations raise, each version of TensorFlow another one.
             if self._distribution.num_workers == 1:
                 raise
             raise LostWorkerError(
-                f"another worker has gone at step {self._position.step}; start all of them again with --resume"
+                f"another worker has gone at step {self._progress.step}; start all of them again with --resume"
             ) from error
         state = self._state()
         self._model.set_weights(self._best.weights)
@@ -224,7 +245,7 @@ class _Run:
 
     def _train_all(self, shown: Display, told: Callable[[], int]) -> None:
         validation = self._data.load("validation", self._config) if "validation" in self._data.num_examples else None
-        batches = iter(self._data.load_training(self._config, self._distribution, self._position))
+        batches = iter(self._load_training(self._progress))
         while self._is_validation_due or not self._is_finished:
             watch = Stopwatch()
             watch.start()
@@ -237,25 +258,25 @@ class _Run:
 
     @property
     def _is_finished(self) -> bool:
-        return self._position.num_epochs_done >= self._config.num_epochs or self._best.should_stop
+        return self._progress.num_epochs_done >= self._config.num_epochs or self._best.should_stop
 
     def _train_epoch(self, batches: Iterator[Any], shown: Display, told: Callable[[], int]) -> None:
         """Trains to the end of the epoch."""
-        epoch = self._position.num_epochs_done
-        pace = Pace(self._position.step, self._totals, self._reading_steps)
-        while self._position.num_epochs_done == epoch:
-            self._board.profile(self._position.step)
-            number = self._position.count_steps(self._config.steps_per_execution, self._config.backup_steps)
-            is_own = self._position.has_own_batch
+        epoch = self._progress.num_epochs_done
+        pace = Pace(self._progress.step, self._totals, self._reading_steps)
+        while self._progress.num_epochs_done == epoch:
+            self._board.profile(self._progress.step)
+            number = self._progress.count_steps(self._config.steps_per_execution, self._config.backup_steps)
+            is_own = self._progress.has_own_batch
             source = batches if is_own else self._spares
-            place = self._position
+            place = self._progress
             with data_service.reading(self._config, place, number), self._board.marking(place.step):
                 self._totals.add(self._steps.train(source, number, 1.0 if is_own else 0.0))
-            self._position = self._position.at(self._position.step + number)
+            self._progress = self._progress.at(self._progress.step + number)
             shown.advance(epoch + 1, self._totals.num_examples)
-            if (measured := pace.read(self._position.step, self._totals)) is not None:
-                self._board.steps(self._position.step, {**measured, "lrate": float(self._optimizer.learning_rate)})
-            if self._position.num_epochs_done == epoch:
+            if (measured := pace.read(self._progress.step, self._totals)) is not None:
+                self._board.steps(self._progress.step, {**measured, "lrate": float(self._optimizer.learning_rate)})
+            if self._progress.num_epochs_done == epoch:
                 self._back_up_if(told, is_epochs_end=False)
 
     @functools.cached_property
@@ -265,13 +286,16 @@ class _Run:
         From the same pipeline as the others: with another signature this worker would trace its step anew, and wait for
         the others in another collective operation than they are in.
         """
-        return iter(self._data.load_training(self._config, self._distribution, self._position.at(0)))
+        return iter(self._load_training(self._progress.at(0)))
+
+    def _load_training(self, progress: TrainingProgress) -> tf.data.Dataset:
+        return self._data.load_training(self._config, self._distribution, progress.data_epoch, progress.data_step)
 
     def _end_epoch(self, validation: Any, shown: Display, watch: Stopwatch, own: Totals) -> None:
         """Validates, and takes note of the epoch; `own` is what this process did of it."""
-        epoch = self._position.num_epochs_done
+        epoch = self._progress.num_epochs_done
         if self._config.num_training_examples is None:
-            expected = self._position.epoch_examples
+            expected = self._progress.epoch_examples
             damage.check_count(self._config, self._data, "train", self._totals.num_examples, expected)
         metrics = self._totals.means()
         if any(self._config.hyperparameters.get(name) for name in _PENALTIES):
@@ -312,7 +336,7 @@ class _Run:
             InterruptedRunError: the process was told to stop.
         """
         every = self._config.backup_steps
-        is_due = is_epochs_end if every is None else self._position.step % every == 0
+        is_due = is_epochs_end if every is None else self._progress.step % every == 0
         if is_due and not is_epochs_end:
             # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
@@ -325,7 +349,7 @@ class _Run:
         if number:
             then = "goes on from there" if can_go_on else "trains this epoch anew"
             raise InterruptedRunError(
-                f"told to stop after step {self._position.step}; the same command with --resume {then}", number
+                f"told to stop after step {self._progress.step}; the same command with --resume {then}", number
             )
 
     def _back_up(self) -> None:
@@ -335,7 +359,7 @@ class _Run:
 
     def _state(self) -> backup.State:
         facts = {
-            "step": self._position.step,
+            "step": self._progress.step,
             "best": self._best.to_facts(),
             "history": self._history,
             "threads": self._threads,

@@ -22,8 +22,8 @@ from trainer import backup, data_service
 from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 from trainer.ingest import service
-from trainer.position import Position
 from trainer.strategy import Distribution, make_distribution
+from trainer.training import begin
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,11 +62,11 @@ def distribution() -> Distribution:
 def read(config: TrainConfig, distribution: Distribution, num_epochs: int) -> list[list[bytes]]:
     """Returns the images of each epoch, in an order of their own, as the trainer would get them."""
     data = resolve(config, load_manifest(config.data_dir))
-    position = Position.of(config, data, distribution)
-    batches = iter(data.load_training(config, distribution, position))
+    progress = begin(config, data, distribution)
+    batches = iter(data.load_training(config, distribution, progress.data_epoch, progress.data_step))
     epochs = []
     for _ in range(num_epochs):
-        images = [image for _ in range(position.data_steps) for image in np.asarray(next(batches)[0])]
+        images = [image for _ in range(progress.data_steps) for image in np.asarray(next(batches)[0])]
         epochs.append(sorted(image.tobytes() for image in images))
     return epochs
 
@@ -177,11 +177,11 @@ def test_what_can_not_be_exact_is_refused(config: TrainConfig, fields: dict[str,
 def test_a_run_goes_on_there_from_an_epochs_end_alone(config: TrainConfig, data_dir: Path) -> None:
     far = replace(config, data_service="localhost:1")
     data = resolve(far, load_manifest(str(data_dir)))
-    begin = Position.of(far, data, make_distribution("cpu"))
-    data_service.check_place(far, begin.at(2 * begin.data_steps))
-    data_service.check_place(config, begin.at(3))
+    first = begin(far, data, make_distribution("cpu"))
+    data_service.check_place(far, first.at(2 * first.data_steps))
+    data_service.check_place(config, first.at(3))
     with pytest.raises(ConfigError, match="--data_service: .*expected none, since the backup was made 3 steps"):
-        data_service.check_place(far, begin.at(3))
+        data_service.check_place(far, first.at(3))
 
 
 def test_a_service_that_does_not_run_is_one_line(

@@ -20,9 +20,8 @@ from trainer import backup, training
 from trainer.config import TrainConfig
 from trainer.data import Data, resolve
 from trainer.evaluate import evaluate
-from trainer.position import Position
 from trainer.strategy import Distribution
-from trainer.training import InterruptedRunError, Trained, make_model, make_optimizer
+from trainer.training import InterruptedRunError, Trained, begin, make_model, make_optimizer
 
 LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -101,7 +100,7 @@ def test_a_linear_model_learns_the_colours(data_dir: Path) -> None:
 @pytest.mark.parametrize(("decay", "last"), [("cosine", 0.0), ("none", 0.004)])
 def test_the_learning_rate_falls_to_nothing_or_stays(data_dir: Path, decay: str, last: float) -> None:
     config, data = prepare(data_dir, lrate=0.004, lrate_decay=decay)
-    num_steps = Position.of(config, data, here()).num_steps
+    num_steps = begin(config, data, here()).num_steps
     optimizer = make_optimizer(config, make_model(config, data), num_steps)
     assert np.asarray(optimizer.learning_rate) == pytest.approx(0.004)
     # 36 examples in batches of 8, twice.
