@@ -45,7 +45,7 @@ FAST_TESTS = tests/test_imports.py tests/benchmarks/test_report.py tests/etl/tes
 	tests/etl/sources/test_archive.py tests/etl/sources/test_cifar10.py tests/etl/sources/test_csv.py tests/etl/sources/test_folder.py tests/etl/sources/test_pets.py tests/etl/sources/test_tree.py \
 	tests/trainer/ingest/test_config.py tests/trainer/ingest/test_plan.py tests/trainer/ingest/test_shares.py tests/trainer/ingest/test_windows.py tests/trainer/layers/test_layers_in_models.py \
 	tests/trainer/models/test_hyperparameters.py tests/trainer/test_config.py tests/trainer/test_data.py tests/trainer/test_position.py \
-	tests/trainer/tune/test_parameters.py tests/trainer/tune/test_spec.py tests/trainer/vertex/test_commands.py tests/trainer/vertex/test_contract.py \
+	tests/trainer/tune/test_parameters.py tests/trainer/tune/test_spec.py tests/trainer/vertex/test_commands.py tests/trainer/test_environment.py \
 	tests/trainer/vertex/test_options.py tests/trainer/vertex/test_requests.py tests/trainer/vertex/test_resources.py tests/trainer/vertex/test_specs.py
 
 test-fast: $(VENV)/installed  ## Run the tests that answer in two minutes

@@ -14,12 +14,12 @@ from etl import paths
 from etl.cli import Parser, is_digits, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
 from etl.parsing import parse_yaml
+from trainer import environment
 from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
 from trainer.files import is_remote, read_bytes
 from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
 from trainer.strategy import CHOICES as DISTRIBUTIONS
-from trainer.vertex import contract
 
 PROG = "trainer.task"
 
@@ -93,26 +93,29 @@ def _add_files(files: argparse._ArgumentGroup) -> None:
     files.add_argument(
         "--data_dir",
         metavar="DIR",
-        help=f"folder of the data set, with its manifest, or JSON lines of a managed one (${contract.TRAINING_DATA})",
+        help="folder of the data set, with its manifest, or JSON lines of a managed one "
+        f"(${environment.TRAINING_DATA})",
     )
     files.add_argument(
         "--output_dir",
         "--job-dir",
         metavar="DIR",
-        help=f"folder for the model and all about it, local or gs://... (what is around ${contract.MODEL_DIR})",
+        help=f"folder for the model and all about it, local or gs://... (what is around ${environment.MODEL_DIR})",
     )
     files.add_argument(
-        "--model_dir", metavar="DIR", help=f"for the exported model (${contract.MODEL_DIR}, else model in --output_dir)"
+        "--model_dir",
+        metavar="DIR",
+        help=f"for the exported model (${environment.MODEL_DIR}, else model in --output_dir)",
     )
     files.add_argument(
         "--checkpoint_dir",
         metavar="DIR",
-        help=f"for an unfinished run's backups (${contract.CHECKPOINT_DIR}, else backup in --output_dir)",
+        help=f"for an unfinished run's backups (${environment.CHECKPOINT_DIR}, else backup in --output_dir)",
     )
     files.add_argument(
         "--log_dir",
         metavar="DIR",
-        help=f"for TensorBoard's files (${contract.LOG_DIR}; with --tensorboard alone, tensorboard in --output_dir)",
+        help=f"for TensorBoard's files (${environment.LOG_DIR}; with --tensorboard alone, tensorboard in --output_dir)",
     )
     files.add_argument(
         "--overwrite",
@@ -266,8 +269,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Comm
 def _parse(known: Parser, argv: Sequence[str], source: Source, environ: Mapping[str, str] | None) -> Command:
     arguments = known.parse_args(argv)
     given = {name: value for name, value in vars(arguments).items() if value is not None}
-    given = {**contract.read(environ).to_flags(), **given}
-    for name, variable in {"data_dir": contract.TRAINING_DATA, "output_dir": contract.MODEL_DIR}.items():
+    given = {**environment.read(environ).to_flags(), **given}
+    for name, variable in {"data_dir": environment.TRAINING_DATA, "output_dir": environment.MODEL_DIR}.items():
         if name not in given:
             mend = f"${variable} may say it too; see python -m {PROG} --help"
             raise ConfigError(f"--{name}", None, "a value", mend)

@@ -14,18 +14,18 @@ from collections.abc import Sequence
 from etl import paths, process
 from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
-from trainer.vertex import contract
+from trainer import environment
 
 PROG = "trainer.server"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    told = contract.read_serving()
+    told = environment.read_serving()
     arguments = _parser(told).parse_args(argv)
     model_dir = arguments.model_dir or told.model_dir
     if model_dir is None:
-        raise ConfigError("--model_dir", None, "an exported model", f"${contract.STORAGE_URI} may say it too")
+        raise ConfigError("--model_dir", None, "an exported model", f"${environment.STORAGE_URI} may say it too")
     model_dir = paths.check("--model_dir", model_dir)
     # Before the model, which takes long to load.
     import starlette  # noqa: F401
@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_OK
 
 
-def _parser(told: contract.Serving) -> Parser:
+def _parser(told: environment.Serving) -> Parser:
     made = Parser(prog=PROG, description="Serves an exported model over HTTP.", formatter_class=argparse.HelpFormatter)
     made.add_argument(
-        "--model_dir", metavar="DIR", help=f"a SavedModel, or a run's --output_dir (${contract.STORAGE_URI})"
+        "--model_dir", metavar="DIR", help=f"a SavedModel, or a run's --output_dir (${environment.STORAGE_URI})"
     )
     made.add_argument(
         "--host",
@@ -58,7 +58,7 @@ def _parser(told: contract.Serving) -> Parser:
         "--port",
         type=number("--port", int, minimum=1, maximum=65_535, what="a port, from 1 to 65535"),
         default=told.port,
-        help=f"port to listen on (default: ${contract.HTTP_PORT}, {told.port})",
+        help=f"port to listen on (default: ${environment.HTTP_PORT}, {told.port})",
     )
     return made
 

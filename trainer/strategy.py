@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import ConfigError
-from trainer.vertex import contract
+from trainer import environment
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -80,13 +80,13 @@ def is_first_worker(choice: str) -> bool:
         choice: One of `CHOICES`.
 
     Raises:
-        ConfigError: as for `contract.read_cluster`.
+        ConfigError: as for `environment.read_cluster`.
     """
-    return choice not in ("auto", "gpus_multiple_machines") or contract.read_cluster()[0] == 0
+    return choice not in ("auto", "gpus_multiple_machines") or environment.read_cluster()[0] == 0
 
 
 def _choose(tf: Any) -> str:
-    if contract.read_cluster()[1] > 1:
+    if environment.read_cluster()[1] > 1:
         return "gpus_multiple_machines"
     if os.environ.get("TPU_NAME"):
         return "tpu"
@@ -94,11 +94,11 @@ def _choose(tf: Any) -> str:
 
 
 def _several_machines(tf: Any) -> Distribution:
-    worker, num_workers = contract.read_cluster()
+    worker, num_workers = environment.read_cluster()
     if num_workers < 2:
         mend = "set TF_CONFIG on each of them, or choose another --distribute"
         raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", mend)
-    contract.tell_tensorflow()
+    environment.tell_tensorflow()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     local = strategy.num_replicas_in_sync // num_workers
     return Distribution("gpus_multiple_machines", strategy, worker, num_workers, local)

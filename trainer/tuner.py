@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from trainer.vertex import contract
+from trainer import environment
 
 # The service reads the whole file again and again, and takes the last lines.
 _MAX_LINES = 100
@@ -25,7 +25,7 @@ def report(metric: str, value: float, step: int) -> None:
         value: What it is now.
         step: What the service orders values by, counted from 1: the epoch.
     """
-    told = contract.read()
+    told = environment.read()
     if told.metric_file is None:
         return
     path = Path(told.metric_file)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from etl.errors import ConfigError
+from trainer.environment import read_cluster
 from trainer.strategy import make_distribution
-from trainer.vertex.contract import read_cluster
 
 WORKERS = ["one:1", "two:1"]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer import tuner
-from trainer.vertex import contract
+from trainer import environment, tuner
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_lines_of_before_a_restart_stay_and_the_file_does_not_grow_for_ever(path
 def test_nothing_is_written_where_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUD_ML_HP_METRIC_FILE", raising=False)
     monkeypatch.delenv("CLOUD_ML_TRIAL_ID", raising=False)
-    monkeypatch.setattr(contract, "_DEFAULT_METRIC_FILE", str(tmp_path / "metrics"))
+    monkeypatch.setattr(environment, "_DEFAULT_METRIC_FILE", str(tmp_path / "metrics"))
     tuner.report("accuracy", 0.5, 1)
     assert not list(tmp_path.iterdir())
     monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "1")

@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainer.environment import DEFAULT_HEALTH_ROUTE
 from trainer.export import INPUTS
 from trainer.serving import about
 from trainer.serving.instances import BadRequestError, read_request
-from trainer.vertex.contract import DEFAULT_HEALTH_ROUTE
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -19,7 +19,7 @@ from trainer import options, output
 from trainer.config import MONITORS, TrainConfig
 from trainer.ingest.plan import num_cores
 from trainer.tune import folder, results, search, spec
-from trainer.tune.process import Process, environment, share_cores
+from trainer.tune.process import Process, inherit, share_cores
 from trainer.tune.results import Result
 from trainer.tune.spec import Spec
 
@@ -159,12 +159,12 @@ def _check_arguments(study: Spec, arguments: Sequence[str], output_dir: Path) ->
         if parameter.name in untunable or f"--{parameter.name}" in _OWN_FLAGS:
             raise ConfigError("parameterId", parameter.name, "a flag of trainer.task that can be tuned")
     first = {parameter.name: parameter.corners()[0] for parameter in study.parameters}
-    own_environment = environment({})
-    config = options.parse(trial_arguments(study, arguments, first, output_dir), own_environment).config
+    variables = inherit({})
+    config = options.parse(trial_arguments(study, arguments, first, output_dir), variables).config
     for parameter in study.parameters:
         for value in parameter.corners():
             given = trial_arguments(study, arguments, {**first, parameter.name: value}, output_dir)
-            options.parse(given, own_environment)
+            options.parse(given, variables)
     if study.metric != config.monitor:
         mend = f"add --monitor {study.metric} to the arguments" if study.metric in MONITORS else ""
         raise ConfigError("metricId", study.metric, f"{config.monitor}, which the trials report", mend)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainer import environment
 from trainer.ingest.plan import num_cores
-from trainer.vertex import contract
 
 LOG_NAME = "log.txt"
 METRIC_NAME = "metric.jsonl"
@@ -22,13 +22,13 @@ _GRACE_SECONDS = 30.0
 
 # What would lead all trials into one folder, or make one of them a worker of something else.
 _NOT_INHERITED = (
-    contract.MODEL_DIR,
-    contract.CHECKPOINT_DIR,
-    contract.LOG_DIR,
-    contract.TF_CONFIG,
-    contract.CLUSTER_SPEC,
-    contract.METRIC_FILE,
-    contract.TRIAL,
+    environment.MODEL_DIR,
+    environment.CHECKPOINT_DIR,
+    environment.LOG_DIR,
+    environment.TF_CONFIG,
+    environment.CLUSTER_SPEC,
+    environment.METRIC_FILE,
+    environment.TRIAL,
 )
 
 
@@ -72,14 +72,14 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=environment({} if trial is None else self._variables(trial)),
+                env=inherit({} if trial is None else self._variables(trial)),
                 pass_fds=(lock,),
                 # A key pressed to stop the tuner is no business of its trials: it stops them itself.
                 start_new_session=True,
             )
 
     def _variables(self, trial: int) -> dict[str, str]:
-        return {contract.METRIC_FILE: str(self.metric_file.resolve()), contract.TRIAL: str(trial)}
+        return {environment.METRIC_FILE: str(self.metric_file.resolve()), environment.TRIAL: str(trial)}
 
     @property
     def seconds(self) -> float:
@@ -125,6 +125,6 @@ class Process:
         return f"{how}: {said.removeprefix('error: ').strip() or 'it said nothing'}; see {self.log}"
 
 
-def environment(own: Mapping[str, str]) -> dict[str, str]:
+def inherit(own: Mapping[str, str]) -> dict[str, str]:
     """Returns a trial's variables: the tuner's, without what is said to the tuner alone, and those of its own."""
     return {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED} | dict(own)

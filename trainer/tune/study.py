@@ -14,7 +14,7 @@ from trainer import options, output
 from trainer.tune import folder, metrics, results
 from trainer.tune.display import Display
 from trainer.tune.parameters import Value
-from trainer.tune.process import Process, environment, share_cores
+from trainer.tune.process import Process, inherit, share_cores
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result
 from trainer.tune.schedule import Schedule
 from trainer.tune.spec import BEST, Spec
@@ -116,7 +116,7 @@ class Study:
                 continue
             own = self._trial_dir(trial)
             arguments = trial_arguments(self._spec, self._settings.arguments, values, own)
-            num_epochs = options.parse(arguments, environment({})).config.num_epochs
+            num_epochs = options.parse(arguments, inherit({})).config.num_epochs
             rule = None
             if self._spec.stopping is not None:
                 known = self._schedule.known_to(trial)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from etl.cli import Parser, number
 from etl.errors import ConfigError
+from trainer.environment import DEFAULT_HEALTH_ROUTE, DEFAULT_PREDICT_ROUTE
 from trainer.vertex import naming, traffic
-from trainer.vertex.contract import DEFAULT_HEALTH_ROUTE, DEFAULT_PREDICT_ROUTE
 from trainer.vertex.endpoints import Machine, RequestLog
 from trainer.vertex.monitoring import Monitoring
 from trainer.vertex.options import check_gcs

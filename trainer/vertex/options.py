@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import etl
 from etl.cli import Parser
 from etl.errors import ConfigError
+from trainer import environment
 
-# The first one that is set is the default. The last of the regions is what Vertex AI's own containers have.
-PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT",)
-REGION_VARIABLES = ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION")
+# The defaults.
+PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
+REGION_VARIABLE = "GOOGLE_CLOUD_REGION"
 
 _PROJECT = re.compile(r"(?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|\d+")
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
@@ -68,13 +69,13 @@ def add_cloud_arguments(parser: Parser | argparse._ArgumentGroup, *, service_acc
 
     The defaults come from the environment, so that they are read when the command runs.
     """
-    project = _first_set(PROJECT_VARIABLES)
-    region = _first_set(REGION_VARIABLES)
+    project = os.environ.get(PROJECT_VARIABLE) or None
+    region = os.environ.get(REGION_VARIABLE) or environment.read_region()
     parser.add_argument(
-        "--project", default=project, metavar="ID", help=f"project of Google Cloud (or {PROJECT_VARIABLES[0]})"
+        "--project", default=project, metavar="ID", help=f"project of Google Cloud (or {PROJECT_VARIABLE})"
     )
     parser.add_argument(
-        "--region", default=region, metavar="NAME", help=f"region, such as europe-west4 (or {REGION_VARIABLES[0]})"
+        "--region", default=region, metavar="NAME", help=f"region, such as europe-west4 (or {REGION_VARIABLE})"
     )
     if service_account:
         parser.add_argument(
@@ -85,10 +86,6 @@ def add_cloud_arguments(parser: Parser | argparse._ArgumentGroup, *, service_acc
     parser.add_argument("--dry_run", action="store_true", help="print the request as YAML, and send nothing")
 
 
-def _first_set(variables: Iterable[str]) -> str | None:
-    return next((os.environ[name] for name in variables if os.environ.get(name)), None)
-
-
 def cloud(arguments: argparse.Namespace) -> Cloud:
     """Reads --project and --region.
 
@@ -97,12 +94,12 @@ def cloud(arguments: argparse.Namespace) -> Cloud:
     """
     project, region = arguments.project, arguments.region
     if not project:
-        mend = f"gcloud projects list shows yours; {PROJECT_VARIABLES[0]} is the default"
+        mend = f"gcloud projects list shows yours; {PROJECT_VARIABLE} is the default"
         raise ConfigError("--project", None, "a project of Google Cloud", mend)
     if not _PROJECT.fullmatch(project):
         raise ConfigError("--project", project, "a project's id, as my-project-123", "gcloud projects list shows yours")
     if not region:
-        mend = f"{REGION_VARIABLES[0]} is the default"
+        mend = f"{REGION_VARIABLE} is the default"
         raise ConfigError("--region", None, "a region of Vertex AI, such as europe-west4", mend)
     if not _REGION.fullmatch(region):
         mend = "a zone has a letter more" if re.fullmatch(r".+\d-[a-z]", region) else ""

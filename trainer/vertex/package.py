@@ -20,7 +20,7 @@ from etl import __version__
 from etl.cli import Parser, local_path
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError, one_line
 from etl.words import quantity
-from trainer.vertex import contract
+from trainer import environment
 
 FILE_NAME = f"petalstream-{__version__}.tar.gz"
 
@@ -176,9 +176,9 @@ def try_job(python: Path, folder: Path) -> Mapping[str, str]:
     photographs = sorted((folder / "photographs").rglob("*.jpg"))
     environ = {
         **write_managed(photographs, folder),
-        contract.MODEL_DIR: f"{folder}/run/model/",
-        contract.CHECKPOINT_DIR: f"{folder}/run/checkpoints/",
-        contract.LOG_DIR: f"{folder}/run/logs/",
+        environment.MODEL_DIR: f"{folder}/run/model/",
+        environment.CHECKPOINT_DIR: f"{folder}/run/checkpoints/",
+        environment.LOG_DIR: f"{folder}/run/logs/",
     }
     _run(python, folder, ["-m", "trainer.task", *_JOB], "the job", environ)
     asked = ["-m", "trainer.predict", str(folder / "run"), str(photographs[0]), "--format", "json"]
@@ -197,15 +197,15 @@ def write_managed(photographs: Sequence[Path], folder: Path) -> Mapping[str, str
     Returns:
         The variables that say where they are.
     """
-    lines: dict[str, list[str]] = {contract.TRAINING_DATA: [], contract.VALIDATION_DATA: [], contract.TEST_DATA: []}
-    names = list(lines)
+    names = (environment.TRAINING_DATA, environment.VALIDATION_DATA, environment.TEST_DATA)
+    lines: dict[str, list[str]] = {name: [] for name in names}
     for index, path in enumerate(photographs):
         # Half of them to train on, a quarter each for the others.
         line = {"imageGcsUri": str(path), "classificationAnnotation": {"displayName": path.parent.name}}
         lines[names[max(0, index % 4 - 1)]].append(json.dumps(line))
     for name, content in lines.items():
         (folder / f"{name}-00000.jsonl").write_text("\n".join(content) + "\n", encoding="utf-8")
-    return {**{name: f"{folder}/{name}-*" for name in names}, contract.DATA_FORMAT: contract.JSON_LINES}
+    return {**{name: f"{folder}/{name}-*" for name in names}, environment.DATA_FORMAT: environment.JSON_LINES}
 
 
 def _normalise(data: bytes) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.environment import DEFAULT_HEALTH_ROUTE, DEFAULT_PREDICT_ROUTE
 from trainer.vertex import naming
 from trainer.vertex.calls import Call, Session
-from trainer.vertex.contract import DEFAULT_HEALTH_ROUTE, DEFAULT_PREDICT_ROUTE
 
 if TYPE_CHECKING:
     from trainer.vertex.artifacts import Artifact

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.tune.process import Process, environment, share_cores
+from trainer.tune.process import Process, inherit, share_cores
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_trial_is_not_led_into_the_tuners_own_folders(monkeypatch: pytest.Monk
     for name in ("AIP_MODEL_DIR", "AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR", "TF_CONFIG", "CLOUD_ML_TRIAL_ID"):
         monkeypatch.setenv(name, "the tuner's")
     monkeypatch.setenv("AIP_DATA_FORMAT", "jsonl")
-    made = environment({"CLOUD_ML_TRIAL_ID": "3"})
+    made = inherit({"CLOUD_ML_TRIAL_ID": "3"})
     assert "the tuner's" not in made.values()
     assert (made["CLOUD_ML_TRIAL_ID"], made["AIP_DATA_FORMAT"]) == ("3", "jsonl")
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from etl.errors import ConfigError, DatasetError
 from tests.damage import damaged_json, fuzzed
-from trainer import tuner
+from trainer import environment, tuner
 from trainer.tune import metrics, results
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result
-from trainer.vertex import contract
 
 STUDY = {"metric": "accuracy", "parameters": {"l2": ["DOUBLE", 0.1, (1, 2)]}, "--seed": 1}
 TRIALS = [
@@ -30,8 +29,8 @@ TRIALS = [
 def test_what_the_trainer_writes_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metric.jsonl"
     assert metrics.read(path, "accuracy") == {}
-    monkeypatch.setenv(contract.METRIC_FILE, str(path))
-    monkeypatch.setenv(contract.TRIAL, "3")
+    monkeypatch.setenv(environment.METRIC_FILE, str(path))
+    monkeypatch.setenv(environment.TRIAL, "3")
     # Killed behind the second epoch's line and before its backup, a trial reports it again.
     for epoch, value in [(1, 0.5), (2, 2 / 3), (2, 2 / 3), (3, 0.6)]:
         tuner.report("accuracy", value, epoch)

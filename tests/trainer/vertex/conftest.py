@@ -12,9 +12,10 @@ from etl.errors import run_main
 from tests.vertex_server.resources import ROUTES
 from tests.vertex_server.server import VertexServer
 from tests.vertex_server.server import run as run_server
+from trainer import environment
 from trainer.vertex import clients
 from trainer.vertex.__main__ import main
-from trainer.vertex.options import PROJECT_VARIABLES, REGION_VARIABLES, Cloud
+from trainer.vertex.options import PROJECT_VARIABLE, REGION_VARIABLE, Cloud
 
 CLOUD = Cloud("petals-123", "europe-west4")
 
@@ -37,10 +38,10 @@ def vertex(vertex_server: VertexServer, monkeypatch: pytest.MonkeyPatch) -> Iter
     """The server, empty and without faults, and the environment that leads the SDK to it; nobody waits long."""
     vertex_server.reset()
     monkeypatch.setenv(clients.ENDPOINT_VARIABLE, vertex_server.url)
-    for name in (*PROJECT_VARIABLES, *REGION_VARIABLES):
+    for name in (PROJECT_VARIABLE, REGION_VARIABLE, environment.REGION):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(PROJECT_VARIABLES[0], CLOUD.project)
-    monkeypatch.setenv(REGION_VARIABLES[0], CLOUD.region)
+    monkeypatch.setenv(PROJECT_VARIABLE, CLOUD.project)
+    monkeypatch.setenv(REGION_VARIABLE, CLOUD.region)
     for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "FIRST_POLL_SECONDS", "LONGEST_POLL_SECONDS"):
         monkeypatch.setattr(clients, name, 0.01)
     monkeypatch.setattr(clients, "RETRY_SECONDS", 2.0)

@@ -1,19 +1,20 @@
-"""What a training service says in environment variables."""
+"""What a service says in environment variables."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 from hypothesis import given
 
 from etl.errors import ConfigError
 from tests.damage import damaged_json, fuzzed
-from trainer import options
-from trainer.vertex import contract
+from trainer import environment, options
 
 VERTEX = {
     "AIP_MODEL_DIR": "gs://bucket/run/model/",
@@ -30,11 +31,11 @@ def cluster_spec(pool: str, index: int) -> dict[str, str]:
 
 
 def test_nothing_said_is_nothing_read() -> None:
-    told = contract.read({})
+    told = environment.read({})
     assert told.to_flags() == {}
     assert (told.metric_file, told.trial, dict(told.managed)) == (None, "0", {})
     # The service sets what it has no value for to nothing.
-    assert contract.read(dict.fromkeys([*VERTEX, "CLOUD_ML_TRIAL_ID", "AIP_DATA_FORMAT"], "")) == told
+    assert environment.read(dict.fromkeys([*VERTEX, "CLOUD_ML_TRIAL_ID", "AIP_DATA_FORMAT"], "")) == told
 
 
 def test_a_job_needs_no_flag_for_what_the_service_says() -> None:
@@ -71,7 +72,7 @@ def test_a_managed_data_set_has_splits() -> None:
         "AIP_VALIDATION_DATA_URI": "gs://b/validation-*",
         "AIP_TEST_DATA_URI": "",
     }
-    told = contract.read(environ)
+    told = environment.read(environ)
     assert told.managed == {"train": "gs://b/training-*", "validation": "gs://b/validation-*"}
     assert told.to_flags() == {"data_dir": "train=gs://b/training-*,validation=gs://b/validation-*"}
 
@@ -85,7 +86,7 @@ def test_a_managed_data_set_has_splits() -> None:
 )
 def test_half_a_data_set_is_refused(environ: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        contract.read(environ)
+        environment.read(environ)
 
 
 @pytest.mark.parametrize(
@@ -93,24 +94,24 @@ def test_half_a_data_set_is_refused(environ: dict[str, str], message: str) -> No
 )
 def test_worker_pools_are_a_cluster(pool: str, index: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = cluster_spec(pool, index)
-    assert contract.read_cluster(environ) == (number, 3)
+    assert environment.read_cluster(environ) == (number, 3)
     monkeypatch.setenv("CLUSTER_SPEC", environ["CLUSTER_SPEC"])
     monkeypatch.setenv("TF_CONFIG", "")
-    contract.tell_tensorflow()
+    environment.tell_tensorflow()
     # The variable that TensorFlow reads says the same.
-    assert contract.read_cluster({"TF_CONFIG": os.environ["TF_CONFIG"]}) == (number, 3)
+    assert environment.read_cluster({"TF_CONFIG": os.environ["TF_CONFIG"]}) == (number, 3)
 
 
 def test_tensorflows_own_variable_wins() -> None:
     own = {"TF_CONFIG": json.dumps({"cluster": {"chief": ["one:1"]}, "task": {"type": "chief", "index": 0}})}
-    assert contract.read_cluster({**cluster_spec("workerpool1", 1), **own}) == (0, 1)
+    assert environment.read_cluster({**cluster_spec("workerpool1", 1), **own}) == (0, 1)
 
 
 def test_one_machine_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     content = {"cluster": {"workerpool0": ["one:2222"]}, "task": {"type": "workerpool0", "index": 0}}
     monkeypatch.setenv("CLUSTER_SPEC", json.dumps(content))
     monkeypatch.setenv("TF_CONFIG", "")
-    contract.tell_tensorflow()
+    environment.tell_tensorflow()
     assert os.environ["TF_CONFIG"] == ""
 
 
@@ -126,40 +127,102 @@ def test_one_machine_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_cluster_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="CLUSTER_SPEC: got .*expected a cluster and a task"):
-        contract.read_cluster({"CLUSTER_SPEC": text})
+        environment.read_cluster({"CLUSTER_SPEC": text})
 
 
 def test_a_serving_container_is_told_where_to_listen() -> None:
-    assert contract.read_serving({}) == contract.Serving(
+    assert environment.read_serving({}) == environment.Serving(
         None, 8080, "/v1/models/petalstream:predict", "/v1/models/petalstream"
     )
     told = {"AIP_STORAGE_URI": "gs://b/m", "AIP_HTTP_PORT": "80", "AIP_PREDICT_ROUTE": "/p", "AIP_HEALTH_ROUTE": "/h"}
-    assert contract.read_serving(told) == contract.Serving("gs://b/m", 80, "/p", "/h")
+    assert environment.read_serving(told) == environment.Serving("gs://b/m", 80, "/p", "/h")
     with pytest.raises(ConfigError, match="AIP_HTTP_PORT: got 'http', expected a port, from 1 to 65535"):
-        contract.read_serving({"AIP_HTTP_PORT": "http"})
+        environment.read_serving({"AIP_HTTP_PORT": "http"})
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "9" * 5_000, "²", "٣", "-1", "8080\n"])
 def test_what_is_no_port_is_refused(port: str) -> None:
     with pytest.raises(ConfigError, match="AIP_HTTP_PORT: got .*, expected a port, from 1 to 65535"):
-        contract.read_serving({"AIP_HTTP_PORT": port})
+        environment.read_serving({"AIP_HTTP_PORT": port})
 
 
 @pytest.mark.parametrize("route", ["predict", "/{x", "/{x:int}", "/a b", "/a?b", "http://host/predict"])
 def test_what_is_no_route_is_refused(route: str) -> None:
     with pytest.raises(ConfigError, match="AIP_PREDICT_ROUTE: got .*, expected the path of a URL, as /v1/models/"):
-        contract.read_serving({"AIP_PREDICT_ROUTE": route})
+        environment.read_serving({"AIP_PREDICT_ROUTE": route})
 
 
-def test_nothing_else_reads_these_variables() -> None:
-    constants = [value for name, value in vars(contract).items() if name.isupper() and not name.startswith("_")]
-    variables = [value for value in constants if value.isupper()]
-    assert len(variables) == 15
-    quoted = re.compile("|".join(f"[\"']{name}[\"']" for name in variables))
-    package = Path(contract.__file__).parents[1]
-    for path in package.rglob("*.py"):
-        if path != Path(contract.__file__):
-            assert not quoted.findall(path.read_text(encoding="utf-8")), path
+ROOT = Path(__file__).parents[2]
+FAMILIES = re.compile("TF_CONFIG|CLUSTER_SPEC|AIP_[A-Z_]+|CLOUD_ML_[A-Z_]+")
+OWNER = Path("trainer", "environment.py")
+
+
+def find_readers(root: Path) -> list[str]:
+    """Returns where else than in their own module the packages read these variables, or name them for themselves."""
+    found = []
+    for path in sorted(path for package in ("etl", "trainer") for path in (root / package).rglob("*.py")):
+        if path.relative_to(root) == OWNER:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "trainer.environment"
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            is_name = isinstance(node, ast.Constant) and FAMILIES.fullmatch(str(node.value))
+            if is_name or (reads_a_variable(node) and any(stands_for_one(part, imported) for part in ast.walk(node))):
+                found.append(f"{path.relative_to(root)}, line {node.lineno}")
+    return found
+
+
+def reads_a_variable(node: ast.AST) -> TypeGuard[ast.expr]:
+    """Returns whether it is `environ[...]`, `... in environ`, or a call of `getenv` or of a method of `environ`."""
+    if isinstance(node, ast.Subscript):
+        asked = [node.value]
+    elif isinstance(node, ast.Compare):
+        asked = node.comparators
+    elif isinstance(node, ast.Call):
+        asked = [node.func, getattr(node.func, "value", node.func)]
+    else:
+        return False
+    return any(getattr(part, "attr", getattr(part, "id", "")) in ("environ", "getenv") for part in asked)
+
+
+def stands_for_one(node: ast.AST, imported: set[str]) -> bool:
+    """Returns whether it is the name of a variable, as the module that owns it gives it."""
+    if isinstance(node, ast.Name):
+        return node.id in imported
+    return isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "environment"
+
+
+def test_no_other_module_reads_these_variables() -> None:
+    named = [value for name, value in vars(environment).items() if name.isupper() and FAMILIES.fullmatch(str(value))]
+    assert len(named) == 16
+    assert find_readers(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'NAME = "AIP_MODEL_DIR"',
+        'os.environ.get("CLOUD_ML_PROJECT_ID")',
+        'is_cluster = "TF_CONFIG" in os.environ',
+        "os.environ[environment.CLUSTER_SPEC]",
+        "os.environ.get(environment.TRIAL)",
+        "os.getenv(environment.TRIAL)",
+        "is_trial = environment.TRIAL in environ",
+        "from trainer.environment import TRIAL as number\nos.environ.pop(number)",
+    ],
+)
+@pytest.mark.parametrize("package", ["etl", "trainer"])
+def test_a_module_that_reads_one_is_found(tmp_path: Path, package: str, line: str) -> None:
+    module = tmp_path / package / "planted.py"
+    module.parent.mkdir()
+    module.write_text(f"# TF_CONFIG and os.environ, in words alone\nprint('as AIP_MODEL_DIR says')\n{line}\n")
+    lines = len(line.splitlines())
+    assert set(find_readers(tmp_path)) == {f"{package}/planted.py, line {2 + lines}"}
 
 
 CLUSTER = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
@@ -170,7 +233,7 @@ CLUSTER = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"ty
 def test_whatever_a_variable_holds_it_is_read_or_refused_in_one_line(damaged: bytes) -> None:
     said = "TF_CONFIG: read"
     try:
-        number, count = contract.read_cluster({"TF_CONFIG": damaged.decode("utf-8", "surrogateescape")})
+        number, count = environment.read_cluster({"TF_CONFIG": damaged.decode("utf-8", "surrogateescape")})
         assert 0 <= number < count <= 4
     except ConfigError as error:
         said = str(error)

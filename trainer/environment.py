@@ -1,6 +1,6 @@
-"""What a training service tells the code that it runs: environment variables, read here and nowhere else.
+"""What a service tells the code that it runs: environment variables, read here and nowhere else.
 
-Vertex AI sets them in its training containers; anybody else may. Flags win over them, and without either there are
+Vertex AI sets them in its containers; anybody else may. Flags win over them, and without either there are
 local defaults. What each means: https://cloud.google.com/vertex-ai/docs/training/code-requirements
 """
 
@@ -32,6 +32,7 @@ STORAGE_URI = "AIP_STORAGE_URI"
 HTTP_PORT = "AIP_HTTP_PORT"
 PREDICT_ROUTE = "AIP_PREDICT_ROUTE"
 HEALTH_ROUTE = "AIP_HEALTH_ROUTE"
+REGION = "CLOUD_ML_REGION"
 
 # The paths of TensorFlow Serving's REST interface, which clients know.
 DEFAULT_PREDICT_ROUTE = "/v1/models/petalstream:predict"
@@ -53,7 +54,7 @@ _CLUSTER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class Environment:
     """What the environment says; None, or no entry, where it says nothing.
 
     Attributes:
@@ -90,7 +91,7 @@ class Contract:
         return {name: value for name, value in flags.items() if value is not None}
 
 
-def read(environ: Mapping[str, str] | None = None) -> Contract:
+def read(environ: Mapping[str, str] | None = None) -> Environment:
     """Reads the variables.
 
     Args:
@@ -115,7 +116,7 @@ def read(environ: Mapping[str, str] | None = None) -> Contract:
         found = {"train": training, "validation": get(VALIDATION_DATA), "test": get(TEST_DATA)}
         managed = {split: uri for split, uri in found.items() if uri is not None}
     trial, named = get(TRIAL), get(METRIC_FILE)
-    return Contract(
+    return Environment(
         model_dir=get(MODEL_DIR),
         checkpoint_dir=get(CHECKPOINT_DIR),
         log_dir=get(LOG_DIR),
@@ -187,6 +188,15 @@ def _addresses(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(is_text(address) for address in value):
         raise TypeError(f"{str(value)[:80]!r} is no list of addresses")
     return value
+
+
+def read_region(environ: Mapping[str, str] | None = None) -> str | None:
+    """Returns the region of Google Cloud that a container of Vertex AI runs in; None elsewhere.
+
+    Args:
+        environ: Where from; the process's own by default.
+    """
+    return (os.environ if environ is None else environ).get(REGION) or None
 
 
 @dataclass(frozen=True, slots=True)
