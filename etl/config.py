@@ -11,56 +11,19 @@ from typing import Any
 
 from etl.errors import ConfigError
 from etl.mobilenet import ALPHAS
-from etl.schema import EMBEDDING_IMAGE_SIZE
+from etl.schema import EMBEDDING_IMAGE_SIZE, VARIANTS
+from etl.sources import SOURCES, declared
+from etl.sources.options import SourceOptions
 
-VARIANTS = ("jpeg", "pixel", "embedding")
 PIXEL_DTYPES = ("uint8", "float32")
 COMPRESSIONS = ("none", "gzip")
 RESIZES = ("pad", "crop", "stretch")
 SPLIT_BY = ("auto", "hash", "official", "column")
 DEFAULT_SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
 
-# Of the synthetic photographs, what share is broken on purpose, so that a first run shows what rejection looks like.
-DEFAULT_BROKEN_FRACTION = 0.02
-
 DEFAULT_JPEG_QUALITY = 95
 
 _BYTES_PER_MB = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """What a source needs to list its images.
-
-    Attributes:
-        input: The folder or file that `--input` names; None where the source needs none.
-        labels: A file with one class name a line, None where the source knows its own.
-        split_by: `hash`, `official`, `column`, or `auto` for what the source prefers.
-        seed: For whatever a source draws.
-        num_images: How many photographs `synthetic` draws.
-        broken_fraction: Which share of them `synthetic` breaks on purpose.
-        classes_from: An earlier data set's folder or manifest, whose class names are kept.
-        label: What `pets` are labelled with: `breed` or `species`.
-        include_unlisted: Whether `pets` that are in no list are written.
-        trimaps: Whether the trimaps of `pets` are written.
-        path_column: The column of paths in the header line of a `csv`, None for one of the usual names.
-        label_column: That of the labels.
-        output: The run's own output, which is no input though it lies within `input`.
-    """
-
-    input: str | None = None
-    labels: str | None = None
-    split_by: str = "auto"
-    seed: int = 0
-    num_images: int = 500
-    broken_fraction: float = DEFAULT_BROKEN_FRACTION
-    classes_from: str | None = None
-    label: str = "breed"
-    include_unlisted: bool = False
-    trimaps: bool = False
-    path_column: str | None = None
-    label_column: str | None = None
-    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +49,7 @@ class EtlConfig:
         overwrite: Whether a data set in `output` may be replaced.
         resume: Whether shards that an unfinished run left are kept.
         num_threads: Images worked on at once in each worker process.
-        options: What the source needs.
+        options: What the source needs; those of its own are at their defaults where a `SourceOptions` has none.
     """
 
     source: str
@@ -110,8 +73,6 @@ class EtlConfig:
     options: SourceOptions = field(default_factory=SourceOptions)
 
     def __post_init__(self) -> None:
-        from etl.sources import SOURCES
-
         _check_choice("--source", self.source, SOURCES)
         if not self.variants:
             raise ConfigError("--variants", "", f"one or more of {', '.join(VARIANTS)}")
@@ -132,7 +93,8 @@ class EtlConfig:
                 "try --image_size 224",
             )
         self._check_embedding()
-        self._check_options_of_sources()
+        # The source's own, so that it finds all that it declares; dataclasses that are frozen let nothing else set it.
+        object.__setattr__(self, "options", declared.resolve(self.source, self.options))
 
     def _check_embedding(self) -> None:
         if self.embedding_alpha not in ALPHAS:
@@ -144,18 +106,6 @@ class EtlConfig:
                 "imagenet or a file of weights",
                 "the embedding variant needs a network's weights",
             )
-
-    def _check_options_of_sources(self) -> None:
-        options = self.options
-        given = {
-            "--trimaps": ("pets", options.trimaps),
-            "--include_unlisted": ("pets", options.include_unlisted),
-            "--path_column": ("csv", options.path_column is not None),
-            "--label_column": ("csv", options.label_column is not None),
-        }
-        for option, (source, is_given) in given.items():
-            if is_given and self.source != source:
-                raise ConfigError(option, self.source, f"--source {source}, which alone has them")
 
     def size_of(self, variant: str) -> tuple[int, int] | None:
         """Returns (height, width) that a variant's images are resized to, or None where each keeps its own.
@@ -173,8 +123,7 @@ class EtlConfig:
         content = dataclasses.asdict(self)
         for name in ("output", "overwrite", "resume", "num_threads", "max_rejected_fraction"):
             del content[name]
-        del content["options"]["output"]
-        return content
+        return {**content, "options": declared.to_dict(self.options)}
 
 
 def parse_splits(text: str) -> dict[str, float]:

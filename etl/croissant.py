@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from etl import manifest as manifests
@@ -18,6 +17,7 @@ from etl import storage
 from etl.index import FILE_NAME as INDEX_NAME
 from etl.index import IndexFile
 from etl.manifest import Manifest, Shard, Variant
+from etl.sources import declared
 from etl.words import quantity
 
 FILE_NAME = "croissant.json"
@@ -94,34 +94,6 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where a public data set comes from: its page, its licence ("" where none is stated) and how to cite it."""
-
-    url: str
-    license: str
-    citation: str
-
-
-_ORIGINS = {
-    "flowers": _Origin(
-        "https://www.tensorflow.org/datasets/catalog/tf_flowers",
-        "https://creativecommons.org/licenses/by/2.0/",
-        "The TensorFlow Team: Flowers, 2019, https://download.tensorflow.org/example_images/flower_photos.tgz",
-    ),
-    "pets": _Origin(
-        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
-        "https://creativecommons.org/licenses/by-sa/4.0/",
-        "O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs, CVPR 2012",
-    ),
-    "cifar10": _Origin(
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
-        "",
-        "A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
-    ),
-}
-
-
 def write_croissant(data_dir: str, manifest: Manifest, indexes: Mapping[str, IndexFile]) -> None:
     """Writes the description of a data set into its folder.
 
@@ -174,7 +146,7 @@ def _published(manifest: Manifest) -> dict[str, str]:
     facts = {}
     if "started" in manifest.run:
         facts["datePublished"] = str(manifest.run["started"])[:10]
-    origin = _ORIGINS.get(manifest.config.get("source", manifest.dataset))
+    origin = declared.origin(manifest.config.get("source", manifest.dataset))
     if origin:
         facts |= {"url": origin.url, "citeAs": origin.citation}
         facts |= {"license": origin.license} if origin.license else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +17,19 @@ from etl.config import (
     PIXEL_DTYPES,
     RESIZES,
     SPLIT_BY,
-    VARIANTS,
     EtlConfig,
-    SourceOptions,
     parse_shard_bytes,
     parse_splits,
 )
 from etl.dataflow import is_dataflow
+from etl.errors import ConfigError
 from etl.mobilenet import ALPHAS
-from etl.sources import SOURCES
+from etl.schema import VARIANTS
+from etl.sources import SOURCES, declared
+from etl.sources.options import Flag
 
 PROG = "etl.run"
-_DEFAULTS = EtlConfig(source="folder", output="")
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(EtlConfig)}
 
 # Dataflow starts a process for each core of a worker; the second thread works while the first writes.
 _DATAFLOW_THREADS = 2
@@ -59,16 +61,24 @@ class Command:
 
 
 def parser() -> Parser:
-    """Makes the parser of our own options."""
+    """Makes the parser of our own options.
+
+    Raises:
+        ConfigError: a source declares its options badly.
+    """
     made = Parser(
         prog=PROG,
         description="Turns photographs into sharded TFRecords, with a manifest that says what is inside.",
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
-    _add_input(made.add_argument_group("input"))
-    _add_output(made.add_argument_group("output"))
-    _add_run(made.add_argument_group("run"))
+    try:
+        _add_input(made.add_argument_group("input"))
+        _add_output(made.add_argument_group("output"))
+        _add_run(made.add_argument_group("run"))
+    except argparse.ArgumentError as error:
+        name = error.argument_name
+        raise ConfigError("OPTIONS of a source", name, "options of its own", f"all sources have {name}") from None
     return made
 
 
@@ -81,9 +91,16 @@ def parse(argv: Sequence[str]) -> Command:
     ours, server_args = runners.split_server_args(argv)
     arguments, rest = parser().parse_known_args(ours)
     runners.check_beam_args(rest, PROG, parser().option_names())
+    values = {
+        **vars(arguments),
+        "input": arguments.input and storage.absolute(arguments.input),
+        "labels": arguments.labels and storage.absolute(arguments.labels),
+        "classes_from": arguments.classes_from and storage.absolute(arguments.classes_from),
+        "output": storage.absolute(arguments.output),
+    }
     config = EtlConfig(
         source=arguments.source,
-        output=storage.absolute(arguments.output),
+        output=values["output"],
         variants=tuple(arguments.variants.split(",")),
         image_size=arguments.image_size,
         resize=arguments.resize,
@@ -100,22 +117,9 @@ def parse(argv: Sequence[str]) -> Command:
         overwrite=arguments.overwrite,
         resume=arguments.resume,
         num_threads=arguments.direct_num_workers or _default_threads(arguments.runner),
-        options=SourceOptions(
-            input=arguments.input and storage.absolute(arguments.input),
-            labels=arguments.labels and storage.absolute(arguments.labels),
-            split_by=arguments.split_by,
-            seed=arguments.seed,
-            num_images=arguments.num_images,
-            broken_fraction=arguments.broken_fraction,
-            classes_from=arguments.classes_from and storage.absolute(arguments.classes_from),
-            label=arguments.label,
-            include_unlisted=arguments.include_unlisted,
-            trimaps=arguments.trimaps,
-            path_column=arguments.path_column,
-            label_column=arguments.label_column,
-            output=storage.absolute(arguments.output),
-        ),
+        options=declared.make(arguments.source, values),
     )
+    declared.refuse_others(arguments.source, values)
     return Command(config, arguments.dry_run, arguments.runner, (*rest, *server_args))
 
 
@@ -146,22 +150,23 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="MANIFEST",
         help="keep the class names of an earlier data set",
     )
-    group.add_argument("--label", choices=("breed", "species"), default="breed", help="for pets: what the label is")
-    group.add_argument("--include_unlisted", action="store_true", help="for pets: write images that are in no list too")
-    group.add_argument("--trimaps", action="store_true", help="for pets: add the trimap, a PNG, to each example")
-    group.add_argument("--path_column", metavar="NAME", help="for csv: the column of paths in the header line")
-    group.add_argument("--label_column", metavar="NAME", help="for csv: the column of labels in the header line")
+    for own in declared.own_flags().values():
+        for flag in own:
+            _add_own(group, flag)
+
+
+def _add_own(group: argparse._ArgumentGroup, flag: Flag) -> None:
+    """Adds an option of one source."""
+    if flag.default is False:
+        group.add_argument(f"--{flag.name}", action="store_true", help=flag.help)
+        return
     group.add_argument(
-        "--num_images",
-        type=number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),
-        default=_DEFAULTS.options.num_images,
-        help="for synthetic: how many to draw",
-    )
-    group.add_argument(
-        "--broken_fraction",
-        type=number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
-        default=_DEFAULTS.options.broken_fraction,
-        help="for synthetic: the share that is broken on purpose",
+        f"--{flag.name}",
+        type=flag.parse or str,
+        choices=flag.choices,
+        default=flag.default,
+        metavar=flag.metavar,
+        help=flag.help,
     )
 
 
@@ -182,7 +187,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "JPEGs written beside them stay untouched unless --jpeg_quality is given",
     )
     group.add_argument(
-        "--resize", choices=RESIZES, default=_DEFAULTS.resize, help="how an image is brought to --image_size"
+        "--resize", choices=RESIZES, default=_DEFAULTS["resize"], help="how an image is brought to --image_size"
     )
     group.add_argument(
         "--jpeg_quality",
@@ -192,10 +197,10 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--pixel_dtype",
         choices=PIXEL_DTYPES,
-        default=_DEFAULTS.pixel_dtype,
+        default=_DEFAULTS["pixel_dtype"],
         help="how pixels are stored: bytes, or a flattened float list in [0, 1]",
     )
-    group.add_argument("--compression", choices=COMPRESSIONS, default=_DEFAULTS.compression, help="of whole files")
+    group.add_argument("--compression", choices=COMPRESSIONS, default=_DEFAULTS["compression"], help="of whole files")
     group.add_argument(
         "--embedding_weights",
         type=path("--embedding_weights"),
@@ -206,7 +211,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--embedding_alpha",
         type=float,
         choices=ALPHAS,
-        default=_DEFAULTS.embedding_alpha,
+        default=_DEFAULTS["embedding_alpha"],
         help="MobileNetV2's width",
     )
     group.add_argument(
@@ -240,14 +245,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max_rejected_fraction",
         type=number("--max_rejected_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
-        default=_DEFAULTS.max_rejected_fraction,
+        default=_DEFAULTS["max_rejected_fraction"],
         metavar="SHARE",
         help="fail, before the manifest, when more inputs are rejected",
     )
     group.add_argument(
         "--max_pixels",
         type=number("--max_pixels", int, minimum=1, what="height times width, 1 or more"),
-        default=_DEFAULTS.max_pixels,
+        default=_DEFAULTS["max_pixels"],
         help="reject larger images before decoding them",
     )
     runners.add_arguments(group, "images")

@@ -12,7 +12,7 @@ from etl.card.command import command, flatten
 from etl.card.markup import Markup, code, element, join, paragraph, section
 from etl.card.snippet import snippet
 from etl.manifest import Manifest
-from etl.sources import OWN_OPTIONS
+from etl.sources import declared
 
 # Where the data set lies is no part of it: the reader of the page fills it in.
 _FOLDER = "OUT"
@@ -61,7 +61,8 @@ def reading_section(manifest: Manifest) -> Markup:
 
 def _own(config: Mapping[str, Any]) -> dict[str, Any]:
     """Leaves out what other sources than the one that was used would have read."""
-    others = {name for source, names in OWN_OPTIONS.items() if source != config.get("source") for name in names}
+    own = declared.own_flags()
+    others = {flag.name for source, flags in own.items() if source != config.get("source") for flag in flags}
     return {name: value for name, value in config.items() if name not in others}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from etl import paths, storage
 from etl.config import EtlConfig
 from etl.errors import ConfigError
+from etl.sources import declared
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -27,9 +28,6 @@ _SUBNETWORK = re.compile(
 
 # What a run on Dataflow can't do without, and an example of each.
 _NEEDED = {"project": "my-project", "region": "europe-west4", "temp_location": "gs://my-bucket/tmp"}
-
-# The source whose photographs the workers draw themselves; all others read files that every worker must reach.
-_WITHOUT_INPUT = "synthetic"
 
 
 def check_options(options: PipelineOptions) -> None:
@@ -66,7 +64,7 @@ def check_places(config: EtlConfig) -> None:
     """
     copy = "copy it there with gcloud storage cp --recursive"
     check_gs("--output", config.output, "a folder on Cloud Storage, as gs://my-bucket/flowers")
-    if config.source != _WITHOUT_INPUT:
+    if declared.reads_files(config.source):
         expected = "a path on Cloud Storage, as gs://my-bucket/photos, which Dataflow's workers can read"
         check_gs("--input", config.options.input, expected, copy)
     if "embedding" in config.variants and config.embedding_weights != "imagenet":

@@ -12,7 +12,11 @@ A source module has
 - `read_extras(key, extras) -> Mapping[str, ExtraValue]`, only where it lists references in place of larger extras,
 - `pin_extras(extras) -> Mapping[str, ExtraValue]`, there too: adds to the references the digests of what they name,
 - `list_paths(options) -> tuple[str, ...]`, only where it reads lists: the files that hold them,
-- `REASONS: Mapping[str, str]`, only where it rejects inputs for reasons of its own: their names and what they mean.
+- `REASONS: Mapping[str, str]`, only where it rejects inputs for reasons of its own: their names and what they mean,
+- `OPTIONS`, only where it has options of its own: a subclass of `SourceOptions` that declares them, see
+  `etl.sources.options.option`; the functions above are given one,
+- `ORIGIN: Origin`, only where its images are one public data set: where that comes from,
+- `READS_FILES = False`, only where its images are read from no files.
 
 An image is rejected by listing it with `rejection` and `message`, or by a `RecordError` from `read`, `read_extras` or
 `pin_extras`; the reason is one of `etl.reasons.REASONS` or of the module's own.
@@ -37,9 +41,9 @@ from etl.records import ExtraValue
 from etl.sources.archive import is_archive
 
 if TYPE_CHECKING:
-    from etl.config import SourceOptions
+    from etl.sources.options import SourceOptions
 
-# Name on the command line -> module. Names, not modules, so that one source doesn't load all.
+# Name on the command line -> module. Names, not modules, so that workers load only the one that they need.
 SOURCES: dict[str, str] = {
     "synthetic": "etl.sources.synthetic",
     "folder": "etl.sources.folder",
@@ -47,13 +51,6 @@ SOURCES: dict[str, str] = {
     "flowers": "etl.sources.flowers",
     "pets": "etl.sources.pets",
     "cifar10": "etl.sources.cifar10",
-}
-
-# Options that one source alone reads.
-OWN_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "synthetic": ("num_images", "broken_fraction"),
-    "csv": ("path_column", "label_column"),
-    "pets": ("label", "include_unlisted", "trimaps"),
 }
 
 # Scheme of a URI -> the module that reads it; all other URIs are files.

@@ -25,16 +25,22 @@ from typing import Any
 import numpy as np
 
 from etl import storage
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import archive, pickles, splits, tree, vocabulary
+from etl.sources.options import Origin, SourceOptions
 
 # SHA-256 as Keras publishes it for this file, size as the server gives it.
 ARCHIVE = archive.Archive(
     url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     num_bytes=170_498_071,
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+)
+
+ORIGIN = Origin(
+    url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    license="",
+    citation="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009",
 )
 
 SIDE = 32

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from etl import storage
-from etl.config import SourceOptions
 from etl.errors import ConfigError, reading
 from etl.sources.names import normal
+from etl.sources.options import SourceOptions, option
 from etl.sources.rows import Row, read_rows
 from etl.words import cut
 
@@ -82,7 +82,20 @@ class Layout:
         return [place for place in (self.path, self.label, self.split) if place is not None]
 
 
-def learn(path: str, options: SourceOptions) -> Layout:
+@dataclass(frozen=True, slots=True)
+class CsvOptions(SourceOptions):
+    """The options with those of `csv`.
+
+    Attributes:
+        path_column: The column of paths in the header line, None for one of the usual names.
+        label_column: That of the labels.
+    """
+
+    path_column: str | None = option(None, metavar="NAME", help="for csv: the column of paths in the header line")
+    label_column: str | None = option(None, metavar="NAME", help="for csv: the column of labels in the header line")
+
+
+def learn(path: str, options: CsvOptions) -> Layout:
     """Learns a file's layout.
 
     Raises:
@@ -149,7 +162,7 @@ def _read_head(path: str) -> bytes:
     return head
 
 
-def _header(start: _Start, options: SourceOptions) -> Layout | None:
+def _header(start: _Start, options: CsvOptions) -> Layout | None:
     """Returns the layout that the first row gives as a header line; None where it names no columns that are needed."""
     names = [cell.strip().casefold() for cell in start.cells]
     path = _place(start, names, options.path_column, PATH_COLUMNS)
@@ -162,7 +175,7 @@ def _header(start: _Start, options: SourceOptions) -> Layout | None:
     return _layout(start, options, path, label, split, start.cells)
 
 
-def _without_header(start: _Start, options: SourceOptions) -> Layout | None:
+def _without_header(start: _Start, options: CsvOptions) -> Layout | None:
     """Returns the layout of lines `path,label` where the first row is one, or is malformed."""
     if options.path_column is not None or options.label_column is not None:
         return None
@@ -173,7 +186,7 @@ def _without_header(start: _Start, options: SourceOptions) -> Layout | None:
 
 
 def _layout(
-    start: _Start, options: SourceOptions, path: int, label: int, split: int | None, header: Sequence[str]
+    start: _Start, options: CsvOptions, path: int, label: int, split: int | None, header: Sequence[str]
 ) -> Layout:
     pattern = storage.absolute(options.input or "")
     base = storage.pattern_folder(pattern) if storage.is_pattern(pattern) else posixpath.dirname(start.path)
@@ -211,18 +224,18 @@ def _looks_like_path(start: _Start, cell: str) -> bool:
     return ("/" in cell or "\\" in cell) and not any(map(_LOOKS_LIKE_IMAGE.fullmatch, below))
 
 
-def _not_understood(start: _Start, options: SourceOptions) -> ConfigError:
+def _not_understood(start: _Start, options: CsvOptions) -> ConfigError:
     """Makes the error for a first line that is neither a row nor a header line with the columns that are needed."""
     names = [cell.strip().casefold() for cell in start.cells]
     shown = cut(", ".join(cell.strip() for cell in start.cells), _MOST_SHOWN)
-    for option, asked in (("--path_column", options.path_column), ("--label_column", options.label_column)):
+    for flag, asked in (("--path_column", options.path_column), ("--label_column", options.label_column)):
         if asked is not None and _place(start, names, asked, ()) is None:
-            return ConfigError(option, asked, f"a column of {start.path}", f"its columns are {shown}")
+            return ConfigError(flag, asked, f"a column of {start.path}", f"its columns are {shown}")
     path = _place(start, names, options.path_column, PATH_COLUMNS)
     label = _place(start, names, options.label_column, LABEL_COLUMNS)
     if path is None and label is None:
         hint = f"its first line is {shown}; if that names the columns, add --path_column NAME and --label_column NAME"
         return ConfigError("--input", start.path, EXPECTED, hint)
-    option, known = ("--path_column", PATH_COLUMNS) if path is None else ("--label_column", LABEL_COLUMNS)
+    flag, known = ("--path_column", PATH_COLUMNS) if path is None else ("--label_column", LABEL_COLUMNS)
     expected = f"a column named {', '.join(known[:-1])} or {known[-1]}"
-    return ConfigError("--input", start.path, expected, f"its columns are {shown}; {option} NAME names another")
+    return ConfigError("--input", start.path, expected, f"its columns are {shown}; {flag} NAME names another")

@@ -19,15 +19,16 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from etl import paths, storage
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.notes import NUM_EXAMPLES, Examples
 from etl.parsing import is_text
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import names, splits, tree, vocabulary
-from etl.sources.columns import EXPECTED, Layout, learn, open_text
+from etl.sources.columns import EXPECTED, CsvOptions, Layout, learn, open_text
 from etl.sources.rows import Row, read_rows
 from etl.words import quantity
+
+OPTIONS = CsvOptions
 
 # What a split column may hold, in any case, and our own name for it.
 SPLIT_NAMES: Mapping[str, str] = {
@@ -48,13 +49,13 @@ _OTHER_SEPARATORS: Mapping[str, str] = {";": "semicolons", "\t": "tabs"}
 _OBJECT = re.compile(r"gs://[^/]+/.+", re.DOTALL)
 
 
-def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
+def extras(options: CsvOptions) -> Mapping[str, FeatureSpec]:
     """Returns no features: a CSV file adds none to the common ones."""
     del options
     return {}
 
 
-def list_paths(options: SourceOptions) -> tuple[str, ...]:
+def list_paths(options: CsvOptions) -> tuple[str, ...]:
     """Returns the CSV files.
 
     Raises:
@@ -63,7 +64,7 @@ def list_paths(options: SourceOptions) -> tuple[str, ...]:
     return tuple(_csv_paths(options))
 
 
-def notes(options: SourceOptions) -> list[str]:
+def notes(options: CsvOptions) -> list[str]:
     """Returns lines that name the columns that are not read, and another separator than the usual one."""
     lines = []
     for path in _csv_paths(options)[:NUM_EXAMPLES]:
@@ -80,7 +81,7 @@ def notes(options: SourceOptions) -> list[str]:
     return lines
 
 
-def class_names(options: SourceOptions) -> tuple[str, ...]:
+def class_names(options: CsvOptions) -> tuple[str, ...]:
     """Returns the class names: given ones, or else the distinct labels, sorted, from one pass over the file.
 
     Raises:
@@ -93,7 +94,7 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     return tuple(sorted({image.label for layout in layouts for image in _read(layout, None) if not image.rejection}))
 
 
-def list_images(options: SourceOptions) -> Iterator[SourceImage]:
+def list_images(options: CsvOptions) -> Iterator[SourceImage]:
     """Lists the images that the rows name, one row at a time, in the file's order; whether they exist is not looked at.
 
     Raises:
@@ -106,7 +107,7 @@ def list_images(options: SourceOptions) -> Iterator[SourceImage]:
     return vocabulary.mark_unknown(images, vocabulary.load(options))
 
 
-def _csv_paths(options: SourceOptions) -> list[str]:
+def _csv_paths(options: CsvOptions) -> list[str]:
     if not options.input:
         raise ConfigError("--input", options.input, EXPECTED)
     path = storage.absolute(options.input)

@@ -10,15 +10,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from etl import storage
-from etl.config import SourceOptions
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import archive, folder
+from etl.sources.options import Origin, SourceOptions
 
 # Size and SHA-256 as TensorFlow Datasets publishes them for tf_flowers.
 ARCHIVE = archive.Archive(
     url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
     num_bytes=228_813_984,
     sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+)
+
+ORIGIN = Origin(
+    url="https://www.tensorflow.org/datasets/catalog/tf_flowers",
+    license="https://creativecommons.org/licenses/by/2.0/",
+    citation="The TensorFlow Team: Flowers, 2019, https://download.tensorflow.org/example_images/flower_photos.tgz",
 )
 
 

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from etl import storage
-from etl.config import VARIANTS, SourceOptions
 from etl.errors import ConfigError
 from etl.notes import Examples, shown
 from etl.records import FeatureSpec, SourceImage
+from etl.schema import VARIANTS
 from etl.sources import names, splits, tree, vocabulary
 from etl.sources.found import FoundFile
+from etl.sources.options import SourceOptions
 
 _EXPECTED = "a folder that holds one folder a class, or a pattern such as photos/*/*.jpg"
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.cli import is_digits
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError, RecordError, reading
 from etl.records import ExtraValue, FeatureSpec, SourceImage
 from etl.sources import archive, boxes, names, splits, tree, vocabulary
+from etl.sources.options import Origin, SourceOptions, option
 
 # Size and SHA-256 as TensorFlow Datasets publishes them for oxford_iiit_pet.
 IMAGES = archive.Archive(
@@ -32,6 +32,12 @@ ANNOTATIONS = archive.Archive(
     url="https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz",
     num_bytes=19_173_078,
     sha256="52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91",
+)
+
+ORIGIN = Origin(
+    url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    license="https://creativecommons.org/licenses/by-sa/4.0/",
+    citation="O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs, CVPR 2012",
 )
 
 LABELS = ("breed", "species")
@@ -47,6 +53,24 @@ _LIST_COLUMNS = 4
 _REFERENCES = ("bbox", "trimap")
 # In place of the digest: not read yet, and not to be read when it was tried.
 _UNREAD, _UNREADABLE = "?", "-"
+
+
+@dataclass(frozen=True, slots=True)
+class PetsOptions(SourceOptions):
+    """The options with those of this source.
+
+    Attributes:
+        label: What the pets are labelled with: `breed` or `species`.
+        include_unlisted: Whether those that are in no list are written.
+        trimaps: Whether their trimaps are written.
+    """
+
+    label: str = option("breed", choices=LABELS, help="for pets: what the label is")
+    include_unlisted: bool = option(False, help="for pets: write images that are in no list too")
+    trimaps: bool = option(False, help="for pets: add the trimap, a PNG, to each example")
+
+
+OPTIONS = PetsOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +102,7 @@ class _Lists:
     breeds: Mapping[str, _Pet]
 
 
-def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
+def extras(options: PetsOptions) -> Mapping[str, FeatureSpec]:
     """Returns `species`, `bbox` and, where asked for, `trimap`.
 
     `species` is `cat` or `dog`. `bbox` is the head's box where the annotations know it: top, left, bottom, right, as
@@ -91,13 +115,13 @@ def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
     return features
 
 
-def list_paths(options: SourceOptions) -> tuple[str, ...]:
+def list_paths(options: PetsOptions) -> tuple[str, ...]:
     """Returns the official lists; raises what `class_names` does."""
     annotations = _folders(options).annotations
     return tuple(f"{annotations}/{name}" for name in _LIST_NAMES)
 
 
-def class_names(options: SourceOptions) -> tuple[str, ...]:
+def class_names(options: PetsOptions) -> tuple[str, ...]:
     """Returns the class names: given ones, the breeds in the order of their official numbers, or `cat` and `dog`.
 
     Raises:
@@ -111,7 +135,7 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     return SPECIES if options.label == "species" else tuple(_read_lists(_folders(options)).breeds)
 
 
-def list_images(options: SourceOptions) -> Iterator[SourceImage]:
+def list_images(options: PetsOptions) -> Iterator[SourceImage]:
     """Lists every file of `images/`, and what the lists name beyond these; raises what `class_names` does."""
     _check_label(options)
     official = splits.choose_by(options, ("official", "hash")) == "official"
@@ -179,7 +203,7 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _list(options: SourceOptions, folders: _Folders, lists: _Lists, *, official: bool) -> Iterator[SourceImage]:
+def _list(options: PetsOptions, folders: _Folders, lists: _Lists, *, official: bool) -> Iterator[SourceImage]:
     heads = _references(f"{folders.annotations}/xmls")
     trimaps = _references(f"{folders.annotations}/trimaps") if options.trimaps else {}
     found = {file.name: file for file in tree.walk(folders.images, options.output)}
@@ -222,12 +246,12 @@ def _references(folder: str) -> dict[str, str]:
     return {file.name: f"{(file.listed and file.listed.md5) or _UNREAD} {file.path}" for file in files}
 
 
-def _check_label(options: SourceOptions) -> None:
+def _check_label(options: PetsOptions) -> None:
     if options.label not in LABELS:
         raise ConfigError("--label", options.label, " or ".join(LABELS))
 
 
-def _folders(options: SourceOptions) -> _Folders:
+def _folders(options: PetsOptions) -> _Folders:
     """Finds the images and the annotations, or makes them from the archives."""
     if not options.input:
         images, annotations = archive.download(IMAGES), archive.download(ANNOTATIONS)

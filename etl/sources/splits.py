@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from etl.config import SourceOptions
 from etl.errors import ConfigError
+from etl.sources.options import SourceOptions
 
 # Marks an image that its set's authors gave to training, of which they cut no validation part.
 TRAIN_OR_VALIDATION = "train+validation"

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from random import Random
 
 from etl import cli, errors, interrupts, limits, process, progress
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.records import FeatureSpec, SourceImage
 from etl.sources import splits, vocabulary
+from etl.sources.options import SourceOptions, option
 from etl.words import quantity
 
 # Those of the flowers set. They stand here too because listing must not load what draws.
@@ -27,8 +28,37 @@ CLASS_NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 # is a text that is named like a photograph. Every decoder refuses each.
 BROKEN_KINDS = ("truncated", "empty", "text")
 
-_DEFAULTS = SourceOptions()
+# Workers draw the images themselves.
+READS_FILES = False
+
+_NUM_IMAGES = cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more")
+_BROKEN_FRACTION = cli.number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1")
+
 _URI = re.compile(r"synthetic://(?P<seed>-?\d+)/(?P<label>\w+)/(?P<index>\d+)(\?broken=(?P<broken>\w+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticOptions(SourceOptions):
+    """The options with those of this source.
+
+    Attributes:
+        num_images: How many photographs it draws.
+        broken_fraction: Which share of them it breaks on purpose.
+    """
+
+    # Manifests have them where they always stood, so that equal runs write equal bytes.
+    num_images: int = option(500, parse=_NUM_IMAGES, help="for synthetic: how many to draw", before="classes_from")
+    # So that a first run shows what rejection looks like.
+    broken_fraction: float = option(
+        0.02,
+        parse=_BROKEN_FRACTION,
+        help="for synthetic: the share that is broken on purpose",
+        before="classes_from",
+    )
+
+
+OPTIONS = SyntheticOptions
+_DEFAULTS = SyntheticOptions()
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
@@ -46,7 +76,7 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
     return vocabulary.load(options) or CLASS_NAMES
 
 
-def list_images(options: SourceOptions) -> Iterator[SourceImage]:
+def list_images(options: SyntheticOptions) -> Iterator[SourceImage]:
     """Lists `num_images` photographs, class after class in turn, without drawing any.
 
     Of each run of 1 / `broken_fraction` images one, at a seeded place, is broken on purpose.
@@ -101,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = Path(arguments.folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError("DIR", arguments.folder, "a new or an empty folder", "nothing is overwritten here")
-    options = SourceOptions(
+    options = SyntheticOptions(
         num_images=arguments.num_images, seed=arguments.seed, broken_fraction=arguments.broken_fraction
     )
     num_bytes = num_broken = 0
@@ -119,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     return errors.EXIT_OK
 
 
-def _list_all(options: SourceOptions) -> Iterator[SourceImage]:
+def _list_all(options: SyntheticOptions) -> Iterator[SourceImage]:
     for place in range(options.num_images):
         index, which = divmod(place, len(CLASS_NAMES))
         label = CLASS_NAMES[which]
@@ -155,7 +185,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("folder", type=cli.local_path("DIR"), metavar="DIR", help="a new or an empty folder")
     parser.add_argument(
         "--num_images",
-        type=cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more"),
+        type=_NUM_IMAGES,
         default=_DEFAULTS.num_images,
         help="how many to draw",
     )
@@ -167,7 +197,7 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument(
         "--broken_fraction",
-        type=cli.number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1"),
+        type=_BROKEN_FRACTION,
         default=0.0,
         help="the share that is broken on purpose",
     )

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from etl import manifest, storage
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError, reading
 from etl.records import SourceImage
 from etl.sources.names import normal
+from etl.sources.options import SourceOptions
 
 
 def load(options: SourceOptions) -> tuple[str, ...] | None:

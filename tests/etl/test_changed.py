@@ -12,11 +12,12 @@ import keras
 import pytest
 
 from etl import embedding, storage
-from etl.config import EtlConfig, SourceOptions
+from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.plan import Plan
 from etl.records import Unit
 from etl.resume import job_digest
+from etl.sources.options import SourceOptions
 from etl.work import write_unit
 from tests.gcs.emulator import Gcs
 from tests.gcs.fixtures import gcs, gcs_server

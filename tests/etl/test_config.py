@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.cli import parse_size
-from etl.config import EtlConfig, SourceOptions, parse_shard_bytes, parse_splits
+from etl.config import EtlConfig, parse_shard_bytes, parse_splits
 from etl.errors import ConfigError
+from etl.sources.columns import CsvOptions
+from etl.sources.options import SourceOptions
+from etl.sources.pets import PetsOptions
+from etl.sources.synthetic import SyntheticOptions
 
 
 @pytest.mark.parametrize(("text", "size"), [("224", (224, 224)), ("224x320", (224, 320)), ("1X2", (1, 2))])
@@ -62,7 +68,7 @@ def test_wrong_shard_sizes_are_named(text: str) -> None:
         ({"variants": ("pixel",)}, "--image_size: got None.*try --image_size 224"),
         ({"resize": "squash"}, "--resize: got 'squash'"),
         ({"splits": {"train": 0.5}}, r"add up to 0\.5"),
-        ({"options": SourceOptions(trimaps=True)}, "--trimaps: got 'folder', expected --source pets"),
+        ({"options": PetsOptions(trimaps=True)}, "--trimaps: got 'folder', expected --source pets"),
         ({"pixel_dtype": "float16"}, "--pixel_dtype: got 'float16', expected one of uint8"),
         ({"compression": "zip"}, "--compression: got 'zip', expected one of none"),
         ({"variants": ("embedding",)}, "--embedding_weights: got None, expected imagenet or a file"),
@@ -79,3 +85,26 @@ def test_what_is_recorded_is_what_the_data_depends_on() -> None:
     other = EtlConfig(source="folder", output="b", num_threads=8)
     assert one.to_dict() == other.to_dict()
     assert one.to_dict() != EtlConfig(source="folder", output="a", seed=1).to_dict()
+
+
+def test_a_source_gets_options_of_its_own_type() -> None:
+    config = EtlConfig("pets", "out", options=SourceOptions(input="in", seed=3))
+    assert config.options == PetsOptions(input="in", seed=3)
+    assert replace(config, source="csv").options == CsvOptions(input="in", seed=3)
+    given = PetsOptions(trimaps=True)
+    assert EtlConfig("pets", "out", options=given).options is given
+
+
+def test_options_that_are_never_off_are_nothing_to_other_sources() -> None:
+    drawn = SyntheticOptions(num_images=3)
+    assert EtlConfig("folder", "out", options=drawn).options == SourceOptions()
+
+
+def test_the_record_has_the_options_of_all_sources_where_they_always_stood() -> None:
+    recorded = EtlConfig("pets", "out", options=PetsOptions(trimaps=True, output="out")).to_dict()["options"]
+    common = {"input": None, "labels": None, "split_by": "auto", "seed": 0}
+    drawn = {"num_images": 500, "broken_fraction": 0.02}
+    pets = {"classes_from": None, "label": "breed", "include_unlisted": False, "trimaps": True}
+    assert list(recorded.items()) == list(
+        {**common, **drawn, **pets, "path_column": None, "label_column": None}.items()
+    )

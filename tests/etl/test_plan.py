@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from etl.config import EtlConfig, SourceOptions
+from etl.config import EtlConfig
 from etl.errors import ConfigError
 from etl.lines import decode_images
 from etl.plan import Plan
+from etl.sources.options import SourceOptions
 from tests.photos import jpeg, make_folder
 
 

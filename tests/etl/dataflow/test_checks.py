@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from etl.config import EtlConfig, SourceOptions
+from etl.config import EtlConfig
 from etl.dataflow import checks, is_dataflow
 from etl.errors import ConfigError
 from etl.runners import make_options
+from etl.sources.options import SourceOptions
 
 NEEDED = {"--project": "my-project", "--region": "europe-west4", "--temp_location": "gs://my-bucket/tmp"}
 

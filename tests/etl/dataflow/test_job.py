@@ -100,8 +100,8 @@ def test_the_graph_stays_small_with_a_hundred_thousand_inputs(made: job.Job) -> 
 
 
 def test_no_image_is_in_any_step(tmp_path: Path) -> None:
-    from etl.config import SourceOptions
     from etl.plan import Plan
+    from etl.sources.options import SourceOptions
 
     folder = make_folder(tmp_path / "photos", 12)
     with Plan(EtlConfig("folder", OUTPUT, options=SourceOptions(input=str(folder)))) as plan:

@@ -254,8 +254,9 @@ def test_a_bucket_that_fails_now_and_then_loses_and_doubles_nothing(gcs: Gcs, tm
 
 
 def test_listing_reads_no_file_for_its_digest(gcs: Gcs, tmp_path: Path) -> None:
-    from etl.config import EtlConfig, SourceOptions
+    from etl.config import EtlConfig
     from etl.plan import Plan
+    from etl.sources.options import SourceOptions
 
     folder = make_folder(tmp_path, 150)
     gcs.upload(folder, "in/")

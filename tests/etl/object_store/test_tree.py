@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.manifest import Counts, Manifest, to_json
 from etl.sources import folder, tree
+from etl.sources.options import SourceOptions
 from tests.gcs.emulator import Gcs
 
 FILES = {

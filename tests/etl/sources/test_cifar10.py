@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from etl import sources
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError
 from etl.sources import archive, cifar10, pickles, splits
+from etl.sources.options import SourceOptions
 
 NAMES = ["plane", "car", "bird"]
 

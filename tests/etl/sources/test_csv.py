@@ -14,11 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl import sources
-from etl.config import EtlConfig, SourceOptions
+from etl.config import EtlConfig
 from etl.errors import ConfigError
 from etl.plan import Plan
 from etl.records import SourceImage
 from etl.sources import csv
+from etl.sources.columns import CsvOptions
 from etl.sources.rows import Row, read_rows
 
 NO_PATH = "is not a local path or gs://bucket/name: "
@@ -33,14 +34,14 @@ def write(folder: Path, content: str | bytes, name: str = "list.csv") -> Path:
 
 
 def list_images(path: Path | str, **options: object) -> list[SourceImage]:
-    return list(csv.list_images(SourceOptions(input=str(path), **options)))  # type: ignore[arg-type]
+    return list(csv.list_images(CsvOptions(input=str(path), **options)))  # type: ignore[arg-type]
 
 
 def test_lines_without_a_header(tmp_path: Path) -> None:
     write(tmp_path, b"rose", "photos/a.jpg")
     labels = write(tmp_path, "tulips\nroses\n", "labels.txt")
     path = write(tmp_path, "photos/a.jpg,roses\n\n/far/b.jpg,tulips\r\ngs://bucket/x/../c.jpg,roses\n")
-    options = SourceOptions(input=str(path), labels=str(labels))
+    options = CsvOptions(input=str(path), labels=str(labels))
     assert csv.class_names(options) == ("tulips", "roses")
     assert list(csv.list_images(options)) == [
         SourceImage("photos/a.jpg", f"{tmp_path}/photos/a.jpg", "roses", origin="list.csv:1"),
@@ -54,7 +55,7 @@ def test_lines_without_a_header(tmp_path: Path) -> None:
 
 def test_without_a_labels_file_the_labels_are_those_of_the_rows(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jpg,roses\nb.jpg, daisy\nc.jpg,roses\nbroken\n")
-    assert csv.class_names(SourceOptions(input=str(path))) == ("daisy", "roses")
+    assert csv.class_names(CsvOptions(input=str(path))) == ("daisy", "roses")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_header_line_names_the_columns(tmp_path: Path, header: str) -> None:
             ("d.jpg", "roses", "test"),
         ]
     assert {image.split for image in list_images(path, split_by="hash")} == {None}
-    assert csv.class_names(SourceOptions(input=str(path))) == ("daisy", "roses")
+    assert csv.class_names(CsvOptions(input=str(path))) == ("daisy", "roses")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_a_pattern_reads_several_lists(tmp_path: Path) -> None:
         ("one/a.jpg", "x", f"{tmp_path}/one/a.jpg"),
         ("two/a.jpg", "y", f"{tmp_path}/two/a.jpg"),
     ]
-    assert csv.class_names(SourceOptions(input=pattern)) == ("x", "y")
+    assert csv.class_names(CsvOptions(input=pattern)) == ("x", "y")
 
 
 def test_what_input_may_not_be(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_what_input_may_not_be(tmp_path: Path) -> None:
         str(write(tmp_path, "a.jpg,roses\n".encode("utf-16"), "wide.csv")): "this is UTF-16: save it as UTF-8",
     }
     for path, message in cases.items():
-        options = SourceOptions(input=path)
+        options = CsvOptions(input=path)
         with pytest.raises(ConfigError, match=message):
             csv.list_images(options)
         with pytest.raises(ConfigError, match=message):
@@ -207,7 +208,7 @@ def test_a_header_line_with_other_names_is_no_image(tmp_path: Path, header: str,
     path = write(tmp_path, f"{header}\n{rows}".encode(errors="surrogateescape"))
     for call in (csv.list_images, csv.class_names, csv.notes):
         with pytest.raises(ConfigError, match=f"^--input: got .*{re.escape(message)}"):
-            call(SourceOptions(input=str(path)))
+            call(CsvOptions(input=str(path)))
 
 
 def test_columns_that_are_asked_for(tmp_path: Path) -> None:
@@ -217,8 +218,8 @@ def test_columns_that_are_asked_for(tmp_path: Path) -> None:
         ("im/0.jpg", "pug"),
         ("im/1.jpg", "boxer"),
     ]
-    assert csv.class_names(SourceOptions(input=str(path), **asked)) == ("boxer", "pug")
-    assert csv.notes(SourceOptions(input=str(path), **asked)) == [
+    assert csv.class_names(CsvOptions(input=str(path), **asked)) == ("boxer", "pug")
+    assert csv.notes(CsvOptions(input=str(path), **asked)) == [
         "list.csv: line 1: cells are separated by semicolons, not by commas",
         "list.csv: 2 columns not read: label, path",
     ]
@@ -244,12 +245,12 @@ def test_a_name_that_several_columns_have(tmp_path: Path) -> None:
 
 def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, "path,label,split,width,,height,x\na.jpg,roses,TRAIN,1,2,3,4\n")
-    assert csv.notes(SourceOptions(input=str(path))) == [
+    assert csv.notes(CsvOptions(input=str(path))) == [
         "list.csv: 4 columns not read: width, number 5, height and 1 more"
     ]
-    by_hash = SourceOptions(input=str(path), split_by="hash")
+    by_hash = CsvOptions(input=str(path), split_by="hash")
     assert csv.notes(by_hash) == ["list.csv: 5 columns not read: split, width, number 5 and 2 more"]
-    assert csv.notes(SourceOptions(input=str(write(tmp_path, "a.jpg,x\n", "b.csv")))) == []
+    assert csv.notes(CsvOptions(input=str(write(tmp_path, "a.jpg,x\n", "b.csv")))) == []
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -318,7 +319,7 @@ def test_splitting_by_what_is_not_there(tmp_path: Path, content: str, split_by: 
 
 def test_listing_is_lazy(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jpg,x\n" * 100_000)
-    images = csv.list_images(SourceOptions(input=str(path)))
+    images = csv.list_images(CsvOptions(input=str(path)))
     next(images)
     with path.open("ab") as file:
         file.write(b"last.jpg,x\n")
@@ -378,7 +379,7 @@ tokens = st.sampled_from(MARKS + WORDS).map(lambda text: text.encode(errors="sur
 def test_no_content_is_more_than_an_error_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, column: str | None
 ) -> None:
-    options = SourceOptions(input=str(write(tmp_path_factory.mktemp("csv"), content)), path_column=column)
+    options = CsvOptions(input=str(write(tmp_path_factory.mktemp("csv"), content)), path_column=column)
     try:
         with Plan(EtlConfig(source="csv", output="out", options=options)) as plan:
             plan.fill()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from etl import sources
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.sources import archive, flowers
+from etl.sources.options import SourceOptions
 
 
 @pytest.fixture

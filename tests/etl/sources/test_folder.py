@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import sources
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.manifest import Counts, Manifest, to_json
 from etl.records import SourceImage
 from etl.schema import COMMON_FEATURES
-from etl.sources import folder, tree
+from etl.sources import declared, folder, tree
+from etl.sources.options import SourceOptions
 
 
 def make_files(root: Path, names: Iterable[str]) -> Path:
@@ -399,7 +399,7 @@ def test_every_source_has_what_a_source_has() -> None:
     for name in sources.SOURCES:
         module = sources.source(name)
         assert all(callable(getattr(module, function)) for function in ("extras", "class_names", "list_images"))
-        assert set(module.extras(SourceOptions())).isdisjoint({"image", *COMMON_FEATURES})
+        assert set(module.extras(declared.options_type(name)())).isdisjoint({"image", *COMMON_FEATURES})
     for module_name in sources.SCHEMES.values():
         assert module_name in sources.SOURCES.values()
         assert callable(importlib.import_module(module_name).read)
@@ -427,7 +427,7 @@ def test_the_real_flowers(real_data: Path) -> None:
 )
 def test_a_data_set_has_the_folders_name(given: str, name: str) -> None:
     from etl import sources
-    from etl.config import SourceOptions
+    from etl.sources.options import SourceOptions
 
     assert sources.dataset_name("folder", SourceOptions(input=given)) == name
     assert sources.dataset_name("flowers", SourceOptions(input=given)) == "flowers"

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from etl import sources
-from etl.config import SourceOptions
 from etl.errors import ConfigError, DatasetError, RecordError
 from etl.records import FeatureSpec, SourceImage
 from etl.schema import encode_example
@@ -50,7 +49,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def list_images(root: Path, **options: object) -> dict[str, SourceImage]:
-    images = list(pets.list_images(SourceOptions(input=str(root), **options)))  # type: ignore[arg-type]
+    images = list(pets.list_images(pets.PetsOptions(input=str(root), **options)))  # type: ignore[arg-type]
     assert len({image.key for image in images}) == len(images)
     return {image.key: image for image in images if not image.ignored}
 
@@ -104,21 +103,21 @@ def test_a_listed_image_without_a_file_is_not_forgotten(root: Path) -> None:
 
 
 def test_labels(root: Path) -> None:
-    options = SourceOptions(input=str(root))
+    options = pets.PetsOptions(input=str(root))
     # By number, not by name.
     assert pets.class_names(options) == ("big_dog", "Birman")
-    by_species = SourceOptions(input=str(root), label="species")
+    by_species = pets.PetsOptions(input=str(root), label="species")
     assert pets.class_names(by_species) == ("cat", "dog")
     images = list_images(root, label="species", include_unlisted=True)
     assert [image.label for image in images.values()] == ["cat", "cat", "cat", "cat", "dog", "dog", ""]
     with pytest.raises(ConfigError, match="--label: got 'colour', expected breed or species"):
-        pets.class_names(SourceOptions(input=str(root), label="colour"))
+        pets.class_names(pets.PetsOptions(input=str(root), label="colour"))
 
 
 def test_a_labels_file_narrows_the_set(root: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("Birman\n")
     labels = str(tmp_path / "labels.txt")
-    assert pets.class_names(SourceOptions(input=str(root), labels=labels)) == ("Birman",)
+    assert pets.class_names(pets.PetsOptions(input=str(root), labels=labels)) == ("Birman",)
     images = list_images(root, labels=labels)
     assert images["Birman_1.jpg"].rejection is None
     assert images["big_dog_1.jpg"].rejection == "unknown_label"
@@ -136,7 +135,7 @@ def test_extras_are_read_only_when_they_are_wanted(root: Path) -> None:
 
 def test_extras_are_what_the_source_declares(root: Path) -> None:
     for trimaps in (False, True):
-        declared = pets.extras(SourceOptions(trimaps=trimaps))
+        declared = pets.extras(pets.PetsOptions(trimaps=trimaps))
         for key, image in list_images(root, trimaps=trimaps).items():
             if not image.rejection:
                 stored = sources.read_extras("pets", key, image.extras)
@@ -213,7 +212,7 @@ def test_every_place_that_input_may_name(root: Path, tmp_path: Path) -> None:
         images = list_images(place)
         assert list(images) == expected
         assert sources.read(images["Birman_1.jpg"].uri) == b"Birman_1.jpg"
-        assert pets.class_names(SourceOptions(input=str(place))) == ("big_dog", "Birman")
+        assert pets.class_names(pets.PetsOptions(input=str(place))) == ("big_dog", "Birman")
 
 
 def test_what_input_may_not_be(root: Path, tmp_path: Path) -> None:
@@ -250,7 +249,7 @@ def test_the_real_pets(real_data: Path) -> None:
     assert len(images) == 374
     assert Counter(image.split for image in images.values()) == {splits.TRAIN_OR_VALIDATION: 301, "test": 72, None: 1}
     assert [key for key, image in images.items() if image.rejection] == ["Abyssinian_34.jpg"]
-    names = pets.class_names(SourceOptions(input=str(real_data / "pets")))
+    names = pets.class_names(pets.PetsOptions(input=str(real_data / "pets")))
     assert (len(names), names[0], names[-1]) == (37, "Abyssinian", "yorkshire_terrier")
     assert {image.label for image in images.values()} == set(names)
     # Cats are written with a capital.

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from etl import errors, sources
-from etl.config import SourceOptions
 from etl.errors import ConfigError
 from etl.sources import folder, synthetic
+from etl.sources.options import SourceOptions
+from etl.sources.synthetic import SyntheticOptions
 
 
 def broken_kind(uri: str) -> str:
@@ -25,7 +26,7 @@ def broken_kind(uri: str) -> str:
 
 
 def test_list_images_takes_the_classes_in_turn() -> None:
-    options = SourceOptions(num_images=23, seed=7, broken_fraction=0.1)
+    options = SyntheticOptions(num_images=23, seed=7, broken_fraction=0.1)
     images = list(synthetic.list_images(options))
     assert [image.label for image in images[:6]] == [*synthetic.CLASS_NAMES, "daisy"]
     assert sorted(Counter(image.label for image in images).values()) == [4, 4, 5, 5, 5]
@@ -36,19 +37,19 @@ def test_list_images_takes_the_classes_in_turn() -> None:
 
 
 def test_list_images_is_lazy() -> None:
-    images = synthetic.list_images(SourceOptions(num_images=10**12))
+    images = synthetic.list_images(SyntheticOptions(num_images=10**12))
     assert [image.key for image in itertools.islice(images, 2)] == ["daisy/00000.jpg", "dandelion/00000.jpg"]
 
 
 def test_more_images_begin_with_the_fewer() -> None:
-    some = list(synthetic.list_images(SourceOptions(num_images=90, seed=2)))
-    assert list(synthetic.list_images(SourceOptions(num_images=300, seed=2)))[:90] == some
+    some = list(synthetic.list_images(SyntheticOptions(num_images=90, seed=2)))
+    assert list(synthetic.list_images(SyntheticOptions(num_images=300, seed=2)))[:90] == some
 
 
 def test_listing_loads_nothing_that_draws() -> None:
     code = (
-        "import sys; from etl.config import SourceOptions; from etl.sources import synthetic;"
-        "print(len(list(synthetic.list_images(SourceOptions(num_images=10)))),"
+        "import sys; from etl.sources import synthetic;"
+        "print(len(list(synthetic.list_images(synthetic.SyntheticOptions(num_images=10)))),"
         "[name for name in ('PIL', 'tensorflow', 'apache_beam') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -57,19 +58,19 @@ def test_listing_loads_nothing_that_draws() -> None:
 
 def test_input_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--input: got 'photos', expected none for synthetic"):
-        synthetic.list_images(SourceOptions(input="photos"))
+        synthetic.list_images(SyntheticOptions(input="photos"))
 
 
 def test_official_splits_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"--split_by: got 'official'"):
-        synthetic.list_images(SourceOptions(split_by="official"))
+        synthetic.list_images(SyntheticOptions(split_by="official"))
 
 
 def test_class_names_may_be_given(tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("tulips\ndaisy\n")
-    options = SourceOptions(labels=str(labels), num_images=5, broken_fraction=0)
-    assert synthetic.class_names(SourceOptions()) == synthetic.CLASS_NAMES
+    options = SyntheticOptions(labels=str(labels), num_images=5, broken_fraction=0)
+    assert synthetic.class_names(SyntheticOptions()) == synthetic.CLASS_NAMES
     assert synthetic.class_names(options) == ("tulips", "daisy")
     rejected = {image.label: image.rejection for image in synthetic.list_images(options)}
     assert rejected == {
@@ -84,7 +85,7 @@ def test_class_names_may_be_given(tmp_path: Path) -> None:
 )
 @settings(max_examples=60)
 def test_the_broken_share_is_kept_exactly(num_images: int, seed: int, fraction: float) -> None:
-    options = SourceOptions(num_images=num_images, seed=seed, broken_fraction=fraction)
+    options = SyntheticOptions(num_images=num_images, seed=seed, broken_fraction=fraction)
     kinds = [broken_kind(image.uri) for image in synthetic.list_images(options)]
     share = num_images * Fraction(fraction).limit_denominator(1000)
     assert len(kinds) - kinds.count("") in (math.floor(share), math.ceil(share))
@@ -92,7 +93,7 @@ def test_the_broken_share_is_kept_exactly(num_images: int, seed: int, fraction: 
 
 @pytest.mark.parametrize(("fraction", "num_broken"), [(0.0, 0), (0.02, 60), (0.5, 1500), (1.0, 3000)])
 def test_the_kinds_take_turns_and_no_class_is_spared(fraction: float, num_broken: int) -> None:
-    options = SourceOptions(num_images=3000, seed=3, broken_fraction=fraction)
+    options = SyntheticOptions(num_images=3000, seed=3, broken_fraction=fraction)
     broken = [image for image in synthetic.list_images(options) if broken_kind(image.uri)]
     kinds = [broken_kind(image.uri) for image in broken]
     assert kinds == list(itertools.islice(itertools.cycle(synthetic.BROKEN_KINDS), num_broken))
@@ -101,7 +102,7 @@ def test_the_kinds_take_turns_and_no_class_is_spared(fraction: float, num_broken
 
 def test_another_seed_breaks_other_images() -> None:
     first, second = (
-        [broken_kind(image.uri) != "" for image in synthetic.list_images(SourceOptions(num_images=500, seed=seed))]
+        [broken_kind(image.uri) != "" for image in synthetic.list_images(SyntheticOptions(num_images=500, seed=seed))]
         for seed in (1, 2)
     )
     assert first != second
@@ -117,7 +118,7 @@ def test_read_depends_on_the_whole_uri_alone() -> None:
 
 
 def test_whole_images_decode() -> None:
-    for image in synthetic.list_images(SourceOptions(num_images=10, seed=4, broken_fraction=0)):
+    for image in synthetic.list_images(SyntheticOptions(num_images=10, seed=4, broken_fraction=0)):
         with Image.open(io.BytesIO(synthetic.read(image.uri))) as picture:
             picture.load()
             assert picture.format == "JPEG"
@@ -168,7 +169,7 @@ def test_main_writes_what_the_folder_source_reads(tmp_path: Path, capsys: pytest
     options = SourceOptions(input=str(target))
     assert folder.class_names(options) == synthetic.CLASS_NAMES
     found = {image.key: (image.label, sources.read(image.uri)) for image in folder.list_images(options)}
-    drawn = SourceOptions(num_images=12, seed=7, broken_fraction=0.5)
+    drawn = SyntheticOptions(num_images=12, seed=7, broken_fraction=0.5)
     assert found == {image.key: (image.label, sources.read(image.uri)) for image in synthetic.list_images(drawn)}
 
 
