@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from etl import reasons, run, sources
-from etl.errors import DatasetError, PetalstreamError
+from etl.errors import ConfigError, DatasetError, PetalstreamError
+from etl.options import parse, parser
 from tests.captions import make_captioned, programs, rejected
 
 
@@ -67,6 +69,63 @@ def test_a_reason_that_nobody_declared_is_an_error(module: Path, photos: Path, t
     with pytest.raises(PetalstreamError, match=r"reason '\w+_text' is none of missing, .*, garbled_caption; a source"):
         run.main(arguments(photos, tmp_path, "0.5"))
     assert not (tmp_path / "made" / "manifest.json").exists()
+
+
+def test_its_own_option_is_a_flag_and_stands_in_the_manifest(module: Path, photos: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(photos, tmp_path / "copied")
+    for path in list(copied.glob("*/*.txt")):
+        path.rename(path.with_suffix(".caption"))
+    assert "for captions: how the files of captions end (default: .txt)" in " ".join(parser().format_help().split())
+    assert run.main([*arguments(copied, tmp_path, "0.5"), "--caption_ending", ".caption"]) == 0
+    manifest = json.loads((tmp_path / "made" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["config"]["options"]["caption_ending"] == ".caption"
+    assert manifest["counts"]["rejected"]["no_caption"] == 3
+    page = (tmp_path / "made" / "card.html").read_text(encoding="utf-8")
+    assert "--caption_ending .caption" in page
+    assert "num_images" not in page
+
+
+def test_its_origin_is_in_the_description(module: Path, photos: Path, tmp_path: Path) -> None:
+    assert run.main(arguments(photos, tmp_path, "0.5")) == 0
+    described = json.loads((tmp_path / "made" / "croissant.json").read_text(encoding="utf-8"))
+    assert described["url"] == "https://example.org/captions"
+    assert described["license"] == "https://creativecommons.org/licenses/by/4.0/"
+    assert described["citeAs"].startswith("A. Gardener")
+
+
+@pytest.mark.parametrize(
+    ("declared", "wrong", "message"),
+    [
+        (
+            "caption_ending: str",
+            "trimaps: str",
+            "got 'trimaps', expected options of its own; captions has one of that name too",
+        ),
+        ("caption_ending: str", "image_size: str", "got '--image_size', .*; all sources have --image_size"),
+        ("caption_ending: str", "runner: str", "got '--runner', .*; all sources have --runner"),
+        (
+            'option(".txt", metavar="ENDING", help="for captions: how the files of captions end")',
+            '".txt"',
+            "is no option",
+        ),
+        ("@dataclass(frozen=True, slots=True)\n", "", "expected a dataclass below SourceOptions"),
+        ("OPTIONS = CaptionsOptions", "OPTIONS = dict", "got <class 'dict'>, expected a dataclass below SourceOptions"),
+    ],
+)
+def test_wrongly_declared_options_are_named(module: Path, declared: str, wrong: str, message: str) -> None:
+    text = module.read_text(encoding="utf-8")
+    assert declared in text
+    module.write_text(text.replace(declared, wrong), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"^OPTIONS of .*{message}"):
+        parser()
+
+
+def test_an_option_that_is_off_by_default_is_refused_with_another_source(module: Path) -> None:
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text.replace('option(".txt"', "option(None"), encoding="utf-8")
+    words = ["--source", "folder", "--output", "out", "--caption_ending", ".md"]
+    with pytest.raises(ConfigError, match="--caption_ending: got 'folder', expected --source captions, which alone"):
+        parse(words)
 
 
 def test_the_page_names_the_registry_as_it_is() -> None:
