@@ -9,13 +9,15 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
+from PIL import Image
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+from trainer.layers import RandomLayer, ToFloat
+from trainer.output import PICTURES
 
 # As many as are taken in at a glance, two rows of eight.
 _NUM_IMAGES = 16
@@ -59,8 +61,6 @@ class Board:
         """
         if self._log_dir is None:
             return
-        import tensorflow as tf
-
         with self._writer("train").as_default():
             tf.summary.graph(_trace(model))
         if len(images.shape) == 4:
@@ -103,8 +103,6 @@ class Board:
         """
         if self._profile_steps is None:
             return
-        import tensorflow as tf
-
         first, last = self._profile_steps
         if self._is_profiling and step >= last:
             tf.profiler.experimental.stop()
@@ -124,8 +122,6 @@ class Board:
         if not self._is_profiling:
             yield
             return
-        import tensorflow as tf
-
         # `_r` is TensorFlow's word for the root of a step.
         with tf.profiler.experimental.Trace("train", step_num=step + 1, _r=1):
             yield
@@ -139,8 +135,6 @@ class Board:
         """
         if self._log_dir is None:
             return
-        from trainer.output import PICTURES
-
         numbers = {name: float(value) for name, value in scores.items() if isinstance(value, int | float)}
         self._write_scalars("test", numbers, 0)
         for name in PICTURES:
@@ -150,8 +144,6 @@ class Board:
     def close(self) -> None:
         """Ends a profile that is on, and closes the files."""
         if self._is_profiling:
-            import tensorflow as tf
-
             tf.profiler.experimental.stop()
             self._is_profiling = False
         for writer in self._writers.values():
@@ -159,8 +151,6 @@ class Board:
         self._writers = {}
 
     def _writer(self, split: str) -> Any:
-        import tensorflow as tf
-
         if split not in self._writers:
             self._writers[split] = tf.summary.create_file_writer(posixpath.join(str(self._log_dir), split))
         return self._writers[split]
@@ -169,15 +159,11 @@ class Board:
         self._write(split, {name: np.float32(value) for name, value in values.items()}, step, _SCALAR)
 
     def _write_image(self, split: str, tag: str, step: int, png: bytes) -> None:
-        from PIL import Image
-
         width, height = Image.open(io.BytesIO(png)).size
         self._write(split, {tag: np.array([str(width), str(height), png], object)}, step, _IMAGE)
 
     def _write(self, split: str, values: Mapping[str, Any], step: int, view: tuple[str, int]) -> None:
         """Writes values as `tf.summary.scalar` and its like do, which need TensorBoard to be installed."""
-        import tensorflow as tf
-
         if not values:
             return
         kind = tf.compat.v1.SummaryMetadata
@@ -205,10 +191,6 @@ def augment(model: keras.Model, images: tf.Tensor | np.ndarray) -> np.ndarray:
     Returns:
         uint8, (B, H', W', C), behind the last random layer, or the images themselves where there is none.
     """
-    import keras
-
-    from trainer.layers import RandomLayer, ToFloat
-
     low, high = (0.0, 255.0) if np.asarray(images[:0]).dtype == np.uint8 else (-1.0, 1.0)
     last, bounds = None, (low, high)
     for layer in model.layers:
@@ -247,8 +229,6 @@ def count_buckets(values: np.ndarray) -> np.ndarray:
 
 def _trace(model: keras.Model) -> tf.Graph:
     """Returns the graph of a model at work; nothing is computed, and no variable moves on."""
-    import tensorflow as tf
-
     spec = [tf.TensorSpec(each.shape, each.dtype, name=each.name) for each in model.inputs]
     function = tf.function(lambda *inputs: model(inputs[0], training=False), autograph=False)
     graph: tf.Graph = function.get_concrete_function(*spec).graph
@@ -267,8 +247,6 @@ def _tile(images: np.ndarray) -> np.ndarray:
 
 
 def _to_png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
     stream = io.BytesIO()
     Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
     return stream.getvalue()

@@ -13,8 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from etl.cli import note
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+from etl.cli import console, note
 from etl.errors import PetalstreamError
+from etl.terminal import count_column, text_column
 
 # Between two lines within an epoch, where there is no terminal.
 _LINE_SECONDS = 60.0
@@ -142,11 +145,6 @@ def display(num_images: int) -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield _Lines(num_images)
         return
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
-
-    from etl.cli import console
-    from etl.terminal import count_column, text_column
-
     columns = [
         text_column("task.description"),
         BarColumn(),

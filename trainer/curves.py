@@ -7,6 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+# Not pyplot: it keeps figures in a registry of the process and looks for a screen.
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
 from etl.words import cut
 from trainer.pictures.drawing import plain_text, save
 
@@ -52,9 +56,6 @@ def draw_curves(
     Raises:
         ValueError: the history has none of them.
     """
-    # Not pyplot: it keeps figures in a registry of the process and looks for a screen.
-    from matplotlib.figure import Figure
-
     present = [name for name in metrics if name in history]
     if not present:
         raise ValueError(f"none of {', '.join(metrics)} is in the history: {', '.join(history)}")
@@ -72,8 +73,6 @@ def draw_curves(
 
 
 def _draw_panel(axes: Axes, metric: str, words: str, history: Mapping[str, Sequence[float]], best_epoch: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     line = "-" if len(history["epoch"]) > _MOST_DOTS else "o-"
     for label, name in (("training", metric), ("validation", f"val_{metric}")):
         if name in history:

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
+
+from etl import schema
 from etl.errors import DatasetError, one_line
 from etl.words import quantity
 from trainer.ingest import decode, managed, order
 from trainer.ingest import plan as plans
+from trainer.served import explain
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from trainer.config import TrainConfig
     from trainer.data import Data
     from trainer.ingest.plan import Plan
@@ -39,8 +41,6 @@ def reading(config: TrainConfig, data: Data, split: str) -> Iterator[None]:
     Raises:
         DatasetError: a shard or an image is damaged, missing or may not be read; it is named, with what to do.
     """
-    import tensorflow as tf
-
     kinds = (
         *(tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError),
         *(tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError, tf.errors.UnknownError),
@@ -98,8 +98,6 @@ def find(plan: Plan) -> str:
 
 
 def _search(plan: Plan, decoder: Callable[..., Any] | None) -> str:
-    import tensorflow as tf
-
     deadline = time.monotonic() + _SEARCH_SECONDS
     for path in plan.paths:
         records = order.read_file(plan, path)
@@ -121,17 +119,11 @@ def _search(plan: Plan, decoder: Callable[..., Any] | None) -> str:
 
 def _reason(error: tf.errors.OpError) -> str:
     """Returns what is wrong, without the names of the iterators that it came through."""
-    from trainer.served import explain
-
     return one_line(explain(_ITERATORS.sub("", error.message)))[:_MAX_CHARACTERS]
 
 
 def _name(plan: Plan, path: str, number: int) -> str:
     """Names a record of a shard, counted from 0, or the image that it refers to."""
-    import tensorflow as tf
-
-    from etl import schema
-
     if plan.variant.image.encoding == managed.ENCODING:
         record = next(iter(order.read_file(plan, path).skip(number)))
         uri = tf.io.parse_single_example(record, schema.feature_spec({"uri": managed.FEATURES["uri"]}))["uri"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from etl import progress
 from etl.errors import DatasetError
@@ -22,7 +23,6 @@ from trainer.predictions import Predictions
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 # What a batch of the data set becomes: (what the model takes, what it should give), `Objective.prepare`.
 Prepare = Callable[[Any, Any], tuple[Any, Any]]
@@ -197,7 +197,6 @@ def _ask(
 
     Not by `predict`: it runs under the strategy that the model was made with, and there gives an answer per device.
     """
-    import tensorflow as tf
 
     def ask(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, Any]:
         taken, wanted = prepare(images, labels) if prepare else (images, labels)

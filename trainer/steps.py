@@ -7,17 +7,15 @@ into tensors, which they are not. Keras' optimizers do their part: in a replica 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from trainer.ingest import shares
 from trainer.objective import Objective
 from trainer.strategy import Distribution
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
 
 # In front of the metrics' sums.
 _COUNT, _WAIT, _PENALTY = 0, 1, 2
@@ -89,8 +87,6 @@ class Steps:
         *,
         is_looped: bool = False,
     ) -> None:
-        import tensorflow as tf
-
         self._model, self._optimizer, self._objective = model, optimizer, objective
         self._distribution, self._is_looped = distribution, is_looped
         # Not a loop of one: in a profile the rounds of loops stand in the place of the steps that are marked.
@@ -113,16 +109,12 @@ class Steps:
         Returns:
             What `Totals.add` takes, as soon as the steps are on their way.
         """
-        import tensorflow as tf
-
         if num_steps == 1 and not self._is_looped:
             return self._train_next(batches, tf.constant(weight))
         return self._train_on(batches, tf.constant(num_steps), tf.constant(weight))
 
     def train_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Trains on one batch that is at hand; returns what `Totals.add` takes."""
-        import tensorflow as tf
-
         return self._train_batch(images, labels, tf.constant(1.0))
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
@@ -131,8 +123,6 @@ class Steps:
         Every worker asks its own copy of the model about all of it. What they return is the mean of what they found, so
         that all of them come to the same conclusions even where processors differ in a last bit.
         """
-        import tensorflow as tf
-
         totals = Totals(self._objective.metrics)
         for images, labels in dataset:
             totals.add(self._evaluate_on(images, labels))
@@ -151,8 +141,6 @@ class Steps:
             self._average_moving()
 
     def _train_several(self, batches: Any, num_steps: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
         def step(number: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return number + 1, totals + self._train_single(batches, weight, after=[totals])
 
@@ -162,8 +150,6 @@ class Steps:
 
     def _train_single(self, batches: Any, weight: tf.Tensor, after: Sequence[tf.Tensor] = ()) -> tf.Tensor:
         """Trains on the next batch; returns what `Totals.add` takes."""
-        import tensorflow as tf
-
         # The clock runs from the end of the step before to the batch.
         with tf.control_dependencies(list(after)):
             asked = tf.timestamp()
@@ -176,16 +162,12 @@ class Steps:
 
     def _train_once(self, images: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """Trains on this worker's batch; returns what `Totals.add` takes, of all workers together."""
-        import tensorflow as tf
-
         strategy = self._distribution.strategy
         sums = strategy.run(self._train_replica, args=(images, labels, weight))
         total: tf.Tensor = strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
         return total
 
     def _train_replica(self, images: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
         images, labels, weights = self._own_part(images, labels, weight)
         context = tf.distribute.get_replica_context()
         count = tf.reduce_sum(weights)
@@ -206,8 +188,6 @@ class Steps:
         self, images: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns this device's part of the worker's batch, and how often each example counts."""
-        import tensorflow as tf
-
         size, number = tf.shape(labels)[0], self._distribution.num_local_replicas
         if number == 1:
             return images, labels, tf.fill([size], weight)
@@ -220,8 +200,6 @@ class Steps:
         return images[first:last], labels[first:last], tf.fill([last - first], weight)
 
     def _average_all(self) -> None:
-        import tensorflow as tf
-
         def average() -> None:
             # Not the variables' own tensors, which know no device, where the reduction wants to leave its result.
             values = [tf.identity(variable.value) for variable in self._moving]
@@ -233,8 +211,6 @@ class Steps:
         self._distribution.strategy.run(average)
 
     def _average_over_workers(self, values: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
         strategy, number = self._distribution.strategy, self._distribution.num_replicas
         total: tf.Tensor = strategy.reduce(
             tf.distribute.ReduceOp.SUM, strategy.run(lambda own: own / number, args=(values,)), axis=None
@@ -242,31 +218,23 @@ class Steps:
         return total
 
     def _evaluate_once(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
         given, wanted = self._objective.prepare(images, labels)
         measured = self._objective.measure(wanted, self._model(given, training=False))
         return _sum_up(measured, tf.ones(tf.shape(labels)), tf.constant(0.0))
 
     def _penalty(self) -> tf.Tensor:
         """Returns the sum of all penalties on weights."""
-        import tensorflow as tf
-
         return tf.add_n(self._model.losses) if self._model.losses else tf.constant(0.0)
 
 
 def _moving_averages(model: keras.Model) -> list[keras.Variable]:
     """Returns the variables that each device moves on by itself: those of batch normalisation that isn't frozen."""
-    import keras
-
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     return [part for layer in layers if layer.trainable for part in (layer.moving_mean, layer.moving_variance)]
 
 
 def _sum_up(measured: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
     """Returns what `Totals.add` takes, without any waiting."""
-    import tensorflow as tf
-
     weights = tf.cast(weights, tf.float64)
     sums = tf.linalg.matvec(tf.cast(measured, tf.float64), weights, transpose_a=True)
     count = tf.reduce_sum(weights)

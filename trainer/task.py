@@ -149,11 +149,12 @@ def _write_extras(
 ) -> dict[str, Any] | None:
     """Draws the curves, evaluates the kept model on the test split, on no other, and draws what there is to see."""
     from trainer import damage
-    from trainer.curves import CLASSES, COLOURS, draw_curves
-    from trainer.evaluate import evaluate_run
     from trainer.objective import make_objective
 
     with extras.making(output.CURVES_NAME):
+        # Within the block, as below: a plotting library that can't be loaded costs no model.
+        from trainer.curves import CLASSES, COLOURS, draw_curves
+
         title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
         metrics = COLOURS if data.gives == "colours" else CLASSES
         draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME, metrics)
@@ -161,6 +162,8 @@ def _write_extras(
     if "test" in data.num_examples:
         prepare = make_objective(data.gives).prepare
         with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
+            from trainer.evaluate import evaluate_run
+
             test = data.load("test", config)
             keys = data.load_keys("test", config)
             with progress.step("evaluate", data.num_examples["test"], "examples", "drawing"):

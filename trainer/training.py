@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
+import tensorflow as tf
+
 from etl import interrupts
 from etl.cli import note
 from etl.errors import ConfigError, DatasetError, InterruptionError, PetalstreamError
@@ -23,9 +26,6 @@ from trainer.strategy import Distribution
 from trainer.threads import fix_threads
 
 if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
     from trainer.config import TrainConfig
     from trainer.data import Data
 
@@ -91,8 +91,6 @@ def train(
         InterruptedRunError: the process was told to stop.
         LostWorkerError: another worker has gone.
     """
-    import keras
-
     if keras.backend.backend() != "tensorflow":
         raise ConfigError("KERAS_BACKEND", keras.backend.backend(), "tensorflow, which data sets and exports need")
     # Not also `enable_op_determinism`: on CPUs the bits were the same without it, on an idle and on a busy machine, and
@@ -150,8 +148,6 @@ def make_optimizer(config: TrainConfig, model: keras.Model, num_steps: int) -> k
         model: Whose weights it trains.
         num_steps: Of the whole run.
     """
-    import keras
-
     rate: Any = config.lrate
     if config.lrate_decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, num_steps)
@@ -221,8 +217,6 @@ class _Run:
             DatasetError: a shard is damaged, or an image that the data set only names isn't there, or is none.
             LostWorkerError: another worker has gone.
         """
-        import tensorflow as tf
-
         try:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:

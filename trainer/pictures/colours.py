@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from etl.images.lettering import load_font, shorten
 from etl.limits import naming
@@ -46,8 +47,6 @@ def draw_colours(samples: Sequence[ColourSample], title: str, path: Path) -> Non
         title: Above the pictures.
         path: The PNG to write.
     """
-    from PIL import Image, ImageDraw
-
     step = _TILE + _GAP
     block = len(_ROWS) * step + _CAPTION
     num_blocks = -(-len(samples) // _COLUMNS)

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import PowerNorm
+
+# Not pyplot: it keeps figures in a registry of the process and looks for a screen.
+from matplotlib.figure import Figure
 
 from etl.cli import note
 from etl.images.lettering import label
@@ -67,9 +71,6 @@ def sum_blocks(matrix: np.ndarray, size: int) -> np.ndarray:
 @plain_text()
 def _draw_classes(matrix: np.ndarray, class_names: Sequence[str], title: str, path: Path) -> None:
     """Draws a row and a column for each class, with its name."""
-    # Not pyplot: it keeps figures in a registry of the process and looks for a screen.
-    from matplotlib.figure import Figure
-
     cell, font = _cell_inches(len(class_names))
     width = cell * len(class_names)
     names = [cut(label(name, number), _LONGEST_NAME) for number, name in enumerate(class_names)]
@@ -98,8 +99,6 @@ def _draw_classes(matrix: np.ndarray, class_names: Sequence[str], title: str, pa
 @plain_text()
 def _draw_blocks(blocks: np.ndarray, num_classes: int, size: int, title: str, path: Path) -> None:
     """Draws a row and a column for each `size` classes, with their numbers."""
-    from matplotlib.figure import Figure
-
     note(f"{path.name}: {num_classes:,} classes are more than fit, so {size:,} neighbouring ones share a row")
     figure = Figure(figsize=_BLOCKS_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
@@ -120,8 +119,6 @@ def _to_shares(matrix: np.ndarray) -> np.ma.MaskedArray:
 
 
 def _draw_cells(axes: Axes, shares: np.ma.MaskedArray, title: str, linewidth: float) -> None:
-    from matplotlib.colors import PowerNorm
-
     # Not in proportion: a share of 1 % is a mistake worth seeing, and would be white.
     norm = PowerNorm(0.6, 0, 1)
     edges = "white" if linewidth else "face"

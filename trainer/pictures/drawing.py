@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rc_context
+
 from etl.limits import naming
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ def plain_text() -> Iterator[None]:
 
     Also a decorator: `@plain_text()`.
     """
-    from matplotlib import rc_context
-
     with rc_context({"text.parse_math": False, "text.usetex": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         yield

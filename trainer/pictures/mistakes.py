@@ -6,16 +6,13 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from etl.images.lettering import label, load_font, shorten
 from etl.limits import naming
 from trainer.pictures.sheet import INK, PALE_INK, PAPER, fit, percent
-
-if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
 
 # As many as can be taken in: four rows of six.
 MOST_MISTAKES = 24
@@ -106,8 +103,6 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], title
         title: Above the images.
         path: The PNG to write.
     """
-    from PIL import Image, ImageDraw
-
     # Wide enough for the title also where there is little below it.
     columns = min(_COLUMNS, max(3, len(mistakes)))
     rows = -(-len(mistakes) // _COLUMNS)
@@ -127,7 +122,9 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], title
         sheet.save(path, "PNG")
 
 
-def _write_caption(draw: ImageDraw, corner: tuple[int, int], mistake: Mistake, class_names: Sequence[str]) -> None:
+def _write_caption(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], mistake: Mistake, class_names: Sequence[str]
+) -> None:
     """Writes under an image: a bar as long as the model was sure, what it said, and what it should have said."""
     left, top = corner
     right = left + _TILE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PIL import Image as Images
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -14,8 +16,6 @@ PAPER = (250, 250, 248)
 
 def fit(picture: Image, side: int) -> Image:
     """Returns an image as large as a square of `side` pixels holds, in its own proportions."""
-    from PIL import Image as Images
-
     scale = side / max(picture.size)
     width, height = (max(1, round(length * scale)) for length in picture.size)
     return picture.resize((width, height), Images.Resampling.BICUBIC)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
+
 from etl import interrupts
 from etl.errors import ConfigError
 
@@ -59,7 +61,6 @@ def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: 
     Raises:
         ConfigError: another process has come to listen there meanwhile.
     """
-    import uvicorn
 
     class Server(uvicorn.Server):
         """Says when it answers."""

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from etl.cli import note
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
+from rich.table import Table
+
+from etl.cli import console, note
+from etl.terminal import count_column, text_column
 from etl.words import quantity
 from trainer.tune.parameters import Value
 from trainer.tune.results import COMPLETED, FAILED, FILE_NAME, STOPPED, Result, rank
@@ -44,11 +48,6 @@ def display(metric: str, max_trials: int, num_known: int) -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield _Lines(metric, max_trials)
         return
-    from rich.progress import BarColumn, Progress, TimeElapsedColumn
-
-    from etl.cli import console
-    from etl.terminal import count_column, text_column
-
     columns = [
         text_column("task.description"),
         BarColumn(),
@@ -128,10 +127,6 @@ def end_line(result: Result, metric: str, max_trials: int, *, is_best: bool) -> 
 
 def print_table(spec: Spec, trials: Sequence[Result]) -> None:
     """Prints the trials on standard output, the best first, of many the 100 best."""
-    from rich.table import Table
-
-    from etl.cli import console
-
     names = [parameter.name for parameter in spec.parameters]
     table = Table("rank", "trial", *names, spec.metric, "epochs", "seconds", "state")
     for column in table.columns:

@@ -8,6 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matplotlib import colormaps
+from matplotlib.colors import Normalize
+
+# Not pyplot: it keeps figures in a registry of the process and looks for a screen.
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
 from etl.words import cut, quantity
 from trainer.pictures.drawing import plain_text, save
 from trainer.tune.display import show_value
@@ -48,12 +55,6 @@ def draw(spec: Spec, trials: Sequence[Result], path: Path) -> None:
         trials: One or more with a metric.
         path: The file to write.
     """
-    # Not pyplot: it keeps figures in a registry of the process and looks for a screen.
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
     known = [trial for trial in trials if trial.state != FAILED and trial.value is not None]
     shown = rank(known, is_maximised=spec.is_maximised)[:_MOST_LINES]
     # A stopped trial may have ended at its worst, far from all others; it has no colour and ends below their range.

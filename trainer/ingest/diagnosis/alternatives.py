@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from etl import schema
+from etl.images import graph
+from etl.images.encode import encode_jpeg
 from etl.manifest import ImageSpec
 from trainer.ingest.diagnosis.findings import Alternative
 from trainer.ingest.diagnosis.rates import combine
@@ -90,11 +93,6 @@ def same_images(plan: Plan) -> list[str]:
 
 
 def _encode_again(parsed: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    import tensorflow as tf
-
-    from etl.images import graph
-    from etl.images.encode import encode_jpeg
-
     resize = graph.function("load_plain", *size, "crop")
     images = [encode_jpeg(resize(data).numpy(), _QUALITY) for data in parsed["image"]]
     shapes = tf.constant([(*size, 3)] * len(images), tf.int64)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+# Not pyplot: it keeps figures in a registry of the process and looks for a screen.
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
 from etl.words import cut, quantity
 from trainer.ingest.diagnosis.findings import INPUT_STAGES, MAX_WAIT_SHARE, Findings
 from trainer.ingest.diagnosis.wording import STAGE_WORDS, bytes_text, rate_text, share_text, size_text
@@ -14,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # 1,200 pixels wide: readable in a README and in a chat.
 _WIDTH_INCHES = 10.0
@@ -43,9 +46,6 @@ def draw(findings: Findings) -> bytes:
         A PNG, 1,200 pixels wide: bars of images a second, on a logarithmic scale; where a model was trained, below them
         the time of each of its steps, with what it waited for input.
     """
-    # Not pyplot: it keeps figures in a registry of the process and looks for a screen.
-    from matplotlib.figure import Figure
-
     heights = [_RATES_INCHES + _BAR_INCHES * len(findings.stages)] + [_TIMELINE_INCHES] * (
         findings.training is not None
     )
@@ -134,8 +134,6 @@ def _draw_limits(axes: Axes, findings: Findings) -> None:
 
 
 def _finish_rates(axes: Axes, findings: Findings) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: rate_text(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -149,8 +147,6 @@ def _finish_rates(axes: Axes, findings: Findings) -> None:
 
 
 def _draw_timeline(axes: Axes, findings: Findings) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     training = findings.training
     if training is None:
         return

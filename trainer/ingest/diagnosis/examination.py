@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import tensorflow as tf
+
 from trainer.ingest import dataset, heap, verify
 from trainer.ingest import plan as plans
 from trainer.ingest.config import IngestConfig
@@ -180,8 +182,6 @@ class _Measuring:
 
 def _find_device() -> tuple[str | None, str]:
     """Returns TensorFlow's name of the first accelerator, None where there is none, and what to call the device."""
-    import tensorflow as tf
-
     for device in tf.config.list_physical_devices():
         if device.device_type != "CPU":
             details = tf.config.experimental.get_device_details(device)

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from etl.images import graph
 from trainer.files import is_remote
 from trainer.ingest.diagnosis.rates import Rate, summarise
 from trainer.ingest.diagnosis.sample import Sample, with_options
@@ -52,10 +54,6 @@ def time_copy(plan: Plan, num_threads: int, seconds: float) -> Rate:
 
 def decode_jpegs_step(sample: Sample) -> Step:
     """Decodes the sample's JPEGs, whole and at full size, on all threads, and keeps nothing of them."""
-    import tensorflow as tf
-
-    from etl.images import graph
-
     plan = sample.plan
 
     def decode(data: tf.Tensor) -> tf.Tensor:
@@ -96,8 +94,6 @@ def read_blocks(plan: Plan, start: float = 0.0) -> Iterator[tuple[int, Any]]:
 
 def _read_file(path: str, start: int) -> Iterator[Any]:
     if is_remote(path):
-        import tensorflow as tf
-
         with tf.io.gfile.GFile(path, "rb") as remote:
             remote.seek(start)
             while data := remote.read(_REMOTE_BLOCK_BYTES):

@@ -6,6 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+from etl.cli import console
+from etl.terminal import count_column, text_column
+
 # Called with what is being measured now.
 Say = Callable[[str], None]
 
@@ -16,11 +21,6 @@ def display(total: int) -> Iterator[Say]:
     if not sys.stderr.isatty():
         yield lambda title: print(f"measuring {title}", file=sys.stderr, flush=True)
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
-
-    from etl.cli import console
-    from etl.terminal import count_column, text_column
-
     columns = [
         SpinnerColumn(),
         text_column("task.description"),

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.table import Table
+
 from etl.cli import console as open_console
 from etl.cli import show_line
 from etl.words import quantity
@@ -16,8 +18,6 @@ from trainer.ingest.diagnosis.verdict import judge
 from trainer.ingest.diagnosis.wording import bytes_text, rate_text, share_text, size_text
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from trainer.ingest.diagnosis.rates import Rate
 
 
@@ -100,8 +100,6 @@ def _describe(findings: Findings) -> str:
 
 
 def _rates_table(findings: Findings) -> Table:
-    from rich.table import Table
-
     table = Table("stage", "images/s", "slowest - fastest", "of the work", "")
     for column in table.columns[1:4]:
         column.justify = "right"
@@ -130,8 +128,6 @@ def _cells(rate: Rate) -> tuple[str, str]:
 
 
 def _accelerators_table(findings: Findings, accelerators: Sequence[Accelerator]) -> Table:
-    from rich.table import Table
-
     table = Table("to feed one", "images/s", "such hosts", "figure from (ResNet-50 training)")
     table.columns[1].justify = table.columns[2].justify = "right"
     for accelerator in accelerators:
@@ -141,8 +137,6 @@ def _accelerators_table(findings: Findings, accelerators: Sequence[Accelerator])
 
 
 def _advice_table(advice: Sequence[Advice]) -> Table:
-    from rich.table import Table
-
     table = Table("to change", "because")
     for one in advice:
         table.add_row(one.change, one.why)

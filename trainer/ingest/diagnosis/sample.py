@@ -6,15 +6,14 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import tensorflow as tf
 
 from etl import schema
 from etl.records import FeatureSpec
 from trainer.ingest import order
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # More than any processor's cache holds, so that copies are timed from memory.
 _SAMPLE_BYTES = 128_000_000
@@ -48,8 +47,6 @@ class Sample:
 
     def parsed(self) -> dict[str, Any]:
         """Returns the records' features, one row a record: tensors, or ragged ones where lengths differ."""
-        import tensorflow as tf
-
         return schema.parse_batch(tf.constant(self.records), self.features)
 
 
@@ -78,8 +75,6 @@ def needed_features(plan: Plan) -> dict[str, FeatureSpec]:
 
 def read_records(plan: Plan, num_epochs: int = 1) -> tf.data.Dataset:
     """Reads serialised examples, string scalars, as the pipeline does but without its shuffle buffer."""
-    import tensorflow as tf
-
     bare = dataclasses.replace(plan, config=plan.config.replace(shuffle_buffer=0))
 
     def read(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -92,8 +87,6 @@ def read_records(plan: Plan, num_epochs: int = 1) -> tf.data.Dataset:
 
 def with_options(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Returns a data set on the plan's threads, which TensorFlow neither rewrites nor tunes."""
-    import tensorflow as tf
-
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import tensorflow as tf
 
 from etl import schema
+from etl.images import graph
+from trainer import layers
 from trainer.ingest import order, windows
 from trainer.ingest.diagnosis.sample import Sample, read_records, with_options
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Epochs that no measurement reaches the end of.
 _ENDLESS = 1_000_000_000
@@ -27,8 +28,6 @@ def read_step(plan: Plan) -> Step:
 
 def parse_step(sample: Sample) -> Step:
     """Parses serialised examples, whole batches at once where the pipeline does."""
-    import tensorflow as tf
-
     plan, features = sample.plan, sample.features
 
     # Only the label is passed on: what is timed is the one operation that finds and copies all features.
@@ -53,8 +52,6 @@ def decode_step(sample: Sample) -> Step | None:
 
 def decode_sample(sample: Sample) -> tf.data.Dataset | None:
     """Returns what `decode_step` times, once through: batches of images, in the order of the records."""
-    import tensorflow as tf
-
     plan = sample.plan
     if plan.size is None:
         return None
@@ -71,8 +68,6 @@ def decode_dataset(plan: Plan, parsed: Mapping[str, Any]) -> tf.data.Dataset:
         plan: How.
         parsed: Feature to tensor, one row an example.
     """
-    import tensorflow as tf
-
     images = _map(plan, tf.data.Dataset.from_tensor_slices(dict(parsed)), image_decoder(plan))
     return images.batch(plan.config.batch_size)
 
@@ -83,10 +78,6 @@ def image_decoder(plan: Plan) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
     Returns:
         From parsed features to one image (H, W, 3), or to a batch of them where whole batches are parsed.
     """
-    import tensorflow as tf
-
-    from etl.images import graph
-
     size, encoding, dtype = plan.size, plan.variant.image.encoding, plan.config.dtype
     if size is None:
         raise ValueError("embeddings have no images to decode")
@@ -119,10 +110,6 @@ def augment_step(images: Any) -> Step:
     Args:
         images: uint8, (B, H, W, 3).
     """
-    import tensorflow as tf
-
-    from trainer import layers
-
     flip, scale = layers.RandomFlip(seed=0), layers.ToFloat()
     distort = layers.RandomColorDistortion(seed=0)
 
@@ -147,8 +134,6 @@ def transfer_step(images: Any, device: str) -> Step:
         images: uint8, (B, H, W, 3).
         device: TensorFlow's name for it, `/GPU:0`.
     """
-    import tensorflow as tf
-
     with tf.device("/CPU:0"):
         on_host = tf.identity(images)
 
@@ -163,22 +148,16 @@ def transfer_step(images: Any, device: str) -> Step:
 
 def counted(dataset: tf.data.Dataset) -> Step:
     """Returns a step that takes the next batch and counts its rows."""
-    import tensorflow as tf
-
     iterator = iter(dataset)
     return lambda: int(tf.nest.flatten(next(iterator))[0].shape[0])
 
 
 def _draw_window(plan: Plan, parsed: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-    import tensorflow as tf
-
     seed = order.record_seed(plan, "window", tf.constant(plan.first_epoch, tf.int64), parsed["key"])
     return windows.draw_window(parsed["shape"], seed, plan.config.crop_area, plan.config.crop_ratio)
 
 
 def _to_dtype(images: tf.Tensor, dtype: str) -> tf.Tensor:
-    import tensorflow as tf
-
     if images.dtype == dtype:
         return images
     return tf.cast(images * 255.0 + 0.5, tf.uint8) if dtype == "uint8" else tf.cast(images, tf.float32) / 255.0
@@ -186,8 +165,6 @@ def _to_dtype(images: tf.Tensor, dtype: str) -> tf.Tensor:
 
 def _chain(elements: list[Any]) -> tf.data.Dataset:
     """Returns the elements as they are; slices of one large tensor would be copies."""
-    import tensorflow as tf
-
     first, *others = (tf.data.Dataset.from_tensors(element) for element in elements)
     for other in others:
         first = first.concatenate(other)
@@ -195,8 +172,6 @@ def _chain(elements: list[Any]) -> tf.data.Dataset:
 
 
 def _map(plan: Plan, dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
-    import tensorflow as tf
-
     parallelism = plan.map_parallelism
     mapped = dataset.map(
         tf.autograph.experimental.do_not_convert(function), num_parallel_calls=parallelism if parallelism > 1 else None

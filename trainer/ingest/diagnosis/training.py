@@ -6,11 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import keras
+import tensorflow as tf
+
 from etl.errors import ConfigError
 from trainer import models
 from trainer.ingest.diagnosis.findings import Training
 from trainer.ingest.diagnosis.timing import time_rate
 from trainer.mobilenet import DRAWN
+from trainer.objective import make_objective
+from trainer.steps import Steps
+from trainer.strategy import Distribution
 
 if TYPE_CHECKING:
     from trainer.ingest.plan import Plan
@@ -47,8 +53,6 @@ def check_backend() -> None:
     Raises:
         ConfigError: it runs on something else.
     """
-    import keras
-
     if keras.backend.backend() != "tensorflow":
         raise ConfigError("KERAS_BACKEND", keras.backend.backend(), "tensorflow, on which the models here run")
 
@@ -80,13 +84,6 @@ def train(name: str, required: dict[str, Any], batches: Iterator[Any], seconds: 
 
 def make_step(name: str, required: dict[str, Any]) -> Callable[[Any], Any]:
     """Builds a model, and returns its training step as the trainer runs it on one device."""
-    import keras
-    import tensorflow as tf
-
-    from trainer.objective import make_objective
-    from trainer.steps import Steps
-    from trainer.strategy import Distribution
-
     spec = models.find(name)
     # Weights are as fast whatever they are, and drawn ones need no download.
     drawn = {"weights": DRAWN} if "weights" in spec.hyperparameters else {}
