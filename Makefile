@@ -38,15 +38,15 @@ test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on re
 	$(PY) $(PYTEST) -m "not full"
 
 # What depends on no process, network, training or long search: the parts that most changes touch.
-FAST_TESTS = tests/test_imports.py tests/benchmarks/test_report.py tests/etl/test_cli.py tests/etl/test_config.py tests/etl/test_errors.py \
-	tests/etl/test_index.py tests/etl/test_inspect.py tests/etl/test_manifest.py tests/etl/test_parsing.py tests/etl/test_paths.py \
-	tests/etl/test_schema.py tests/etl/test_tfrecord.py tests/etl/test_sharding.py tests/etl/test_digests.py tests/etl/test_publishing.py tests/etl/test_card.py \
+FAST_TESTS = tests/test_imports.py tests/benchmarks/test_report.py tests/etl/test_cli.py tests/etl/test_config.py tests/etl/errors/test_errors.py \
+	tests/etl/format/test_index.py tests/etl/test_inspect.py tests/etl/format/test_manifest.py tests/etl/format/test_parsing.py tests/etl/test_paths.py \
+	tests/etl/format/test_schema.py tests/etl/format/test_tfrecord.py tests/etl/plan/test_sharding.py tests/etl/plan/test_digests.py tests/etl/storage/test_publishing.py tests/etl/test_card.py \
 	tests/etl/images/test_sniff.py tests/etl/images/test_jpeg.py tests/etl/images/test_normalise.py tests/etl/images/test_other_forms.py \
-	tests/etl/sources/test_archive.py tests/etl/sources/test_cifar10.py tests/etl/sources/test_csv.py tests/etl/sources/test_folder.py tests/etl/sources/test_pets.py tests/etl/sources/test_tree.py \
+	tests/etl/sources/files/test_archive.py tests/etl/sources/test_cifar10.py tests/etl/sources/test_csv.py tests/etl/sources/test_folder.py tests/etl/sources/test_pets.py tests/etl/sources/files/test_tree.py \
 	tests/trainer/ingest/test_config.py tests/trainer/ingest/test_plan.py tests/trainer/ingest/test_shares.py tests/trainer/ingest/test_windows.py tests/trainer/layers/test_layers_in_models.py \
-	tests/trainer/models/test_hyperparameters.py tests/trainer/test_config.py tests/trainer/test_data.py tests/trainer/test_position.py \
+	tests/trainer/models/test_hyperparameters.py tests/trainer/test_config.py tests/trainer/test_data.py tests/trainer/training/test_progress.py \
 	tests/trainer/tune/test_parameters.py tests/trainer/tune/test_spec.py tests/trainer/vertex/test_commands.py tests/trainer/test_environment.py \
-	tests/trainer/vertex/test_options.py tests/trainer/vertex/test_requests.py tests/trainer/vertex/test_resources.py tests/trainer/vertex/test_specs.py
+	tests/trainer/vertex/api/test_options.py tests/trainer/vertex/api/test_requests.py tests/trainer/vertex/test_resources.py tests/trainer/vertex/training/test_specs.py
 
 test-fast: $(VENV)/installed  ## Run the tests that answer in two minutes
 	@echo "These tests take about two minutes on two cores; make test runs all but the long loops."
@@ -61,9 +61,9 @@ test-full: $(VENV)/installed  ## Run the long loops of kills and of fuzzing, hou
 # minutes: the batches that run on Beam, the kills and restarts, the container (which has a release of its own), the file
 # damage of formats that TensorFlow decodes.
 COMPAT_VENV ?= .venv-compat
-COMPAT_TESTS = tests/compat tests/trainer tests/etl/images tests/etl/test_schema.py tests/etl/test_manifest.py \
-	$(addprefix --ignore=,tests/trainer/batch_predict tests/trainer/tune tests/trainer/test_survival.py tests/trainer/test_rivals.py \
-	tests/trainer/ingest/diagnosis tests/trainer/ingest/test_doctor.py tests/trainer/vertex/test_package.py tests/etl/images/test_hostile.py)
+COMPAT_TESTS = tests/compat tests/trainer tests/etl/images tests/etl/format/test_schema.py tests/etl/format/test_manifest.py \
+	$(addprefix --ignore=,tests/trainer/serving/batch tests/trainer/tune tests/trainer/training/test_survival.py tests/trainer/test_rivals.py \
+	tests/trainer/doctor tests/trainer/doctor/test_command.py tests/trainer/vertex/training/test_package.py tests/etl/images/test_hostile.py)
 
 $(COMPAT_VENV)/installed: requirements/compat.txt requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit("TensorFlow 2.16 and its lock take Python 3.11 or 3.12, this is " + sys.version) if not (3, 11) <= sys.version_info < (3, 13) else 0'

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
-from etl import embedding, variants
+from etl import variants
 from etl.config import EtlConfig
+from etl.variants import embedding
 
 
 def decode_file(path: str, config: EtlConfig) -> np.ndarray:

@@ -13,8 +13,9 @@ from pathlib import Path
 from benchmarks.reporting import chapter_blocks, document, learning_blocks, own_blocks, peer_blocks, pictures, results
 from benchmarks.reporting.chapter_figures import TABLES, TITLES
 from benchmarks.reporting.results import Results
-from etl import errors, process
+from etl import errors
 from etl.cli import Parser
+from etl.process import lifecycle
 
 TITLE = "Benchmarks"
 DEFAULT_OUTPUT = "docs/benchmarks.md"
@@ -82,4 +83,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

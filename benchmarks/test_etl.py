@@ -23,9 +23,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.corpus import link_photographs
-from etl import embedding, run, schema, tfrecord, variants, work
+from etl import run, variants
 from etl.config import EtlConfig
+from etl.format import schema, tfrecord
 from etl.parallel import ordered_map
+from etl.variants import embedding
+from etl.work import unit
 
 ROOT = Path(__file__).parents[1]
 # Of JPEGs and pixels; of embeddings, which take ten times as long, half as many.
@@ -297,7 +300,7 @@ def test_share_by_stage(benchmark: BenchmarkFixture, corpus: Path, weights: Path
         files = stage("read", lambda path: path.read_bytes(), list(paths))
         stage("digest (MD5)", lambda data: hashlib.md5(data, usedforsecurity=False), files)
         images = stage("decode, resize, encode", encode, files)
-        stage("statistics", lambda image: work.sum_pixels(image.pixels), images)
+        stage("statistics", lambda image: unit.sum_pixels(image.pixels), images)
         facts: dict[str, Any] = {"key": "k", "label": "l", "label_int": 0, "digest": "0" * 32, "shape": (1, 1, 3)}
         made = stage(
             "example",

@@ -19,12 +19,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.harness.datasets import EMBEDDING_ALPHA, MODEL_SIDE
 from benchmarks.harness.sizes import Size
 from etl import run
-from trainer import training
 from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
-from trainer.evaluate import evaluate_run
-from trainer.objective import make_objective
-from trainer.strategy import Distribution
+from trainer.evaluation.evaluate import evaluate_run
+from trainer.training import run as training
+from trainer.training.objective import make_objective
+from trainer.training.strategy import Distribution
 
 SEEDS = (1, 2, 3, 4, 5)
 FLOWERS, CIFAR, COLOURS = "learning: flowers", "learning: cifar-10", "learning: colours"

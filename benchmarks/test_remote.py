@@ -19,8 +19,8 @@ from benchmarks.harness import chapter
 from benchmarks.harness.datasets import Datasets
 from benchmarks.harness.recording import REPLAYED, Measured, record
 from benchmarks.harness.sizes import Size
-from tests.gcs.emulator import Gcs, gcs
-from tests.gcs.server import find_emulator
+from tests.fakes.gcs.emulator import Gcs, gcs
+from tests.fakes.gcs.server import find_emulator
 
 pytestmark = [
     REPLAYED,

@@ -24,10 +24,10 @@ from benchmarks.harness.datasets import EMBEDDING_ALPHA, MODEL_SIDE, Datasets
 from benchmarks.harness.processes import RowProcess, take_turns
 from benchmarks.harness.recording import REPLAYED, Measured, record_rate
 from benchmarks.harness.sizes import Size
-from trainer import export, served
 from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 from trainer.listing import list_files
+from trainer.serving import export, served_model
 
 pytestmark = REPLAYED
 
@@ -67,7 +67,7 @@ def make_rows(
     return {row_name(batch_size): functools.partial(ask, batch_size) for batch_size in BATCH_SIZES}
 
 
-def export_and_load(data_dir: str, weights: str) -> served.Serve:
+def export_and_load(data_dir: str, weights: str) -> served_model.Serve:
     """Exports MobileNetV2 with a head of fresh weights, and loads it as anybody would."""
     import keras
 
@@ -85,7 +85,7 @@ def export_and_load(data_dir: str, weights: str) -> served.Serve:
     model = keras.Model(images, keras.layers.Dense(len(data.class_names), "softmax")(features))
     with tempfile.TemporaryDirectory() as folder:
         export.export_model(model, data, Path(folder, "model"), {})
-        return served.load(folder)
+        return served_model.load(folder)
 
 
 @pytest.fixture(scope="module")

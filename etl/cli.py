@@ -210,7 +210,7 @@ def console(*, stderr: bool = False) -> Console:
     Args:
         stderr: Whether it is on standard error, not on standard output.
     """
-    from etl.terminal import PlainConsole
+    from etl.process.terminal import PlainConsole
 
     stream = sys.stderr if stderr else sys.stdout
     return PlainConsole(stderr=stderr, width=None if stream.isatty() else _FILE_COLUMNS)

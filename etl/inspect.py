@@ -6,16 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from etl import manifest as manifests
-from etl import process, progress, storage
+from etl import progress, storage
 from etl.cli import Parser, load_tensorflow, note, path, say_loading, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
-from etl.manifest import Manifest, Variant
+from etl.format import manifest as manifests
+from etl.format.manifest import Manifest, Variant
+from etl.process import lifecycle
 from etl.words import quantity
 
 if TYPE_CHECKING:
-    from etl.verify import Example, Report
+    from etl.verify.verify import Example, Report
 
 SHEET_NAME = "sample.png"
 
@@ -64,8 +65,8 @@ def _load(path: str, option: str) -> tuple[str, Manifest]:
 
 
 def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
-    from etl.contact_sheet import ContactSheet
-    from etl.report import variants_table
+    from etl.finalise.report import variants_table
+    from etl.verify.contact_sheet import ContactSheet
 
     sheet = ContactSheet(f"{manifest.dataset}: {quantity(manifest.counts.written, 'image')}", manifest.class_names)
     with_images = [variant.name for variant in manifest.variants.values() if variant.image.encoding != "none"]
@@ -91,8 +92,8 @@ def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
 
 
 def _look(data_dir: str, manifest: Manifest) -> int:
-    from etl.report import variants_table
-    from etl.verify import verify_sizes
+    from etl.finalise.report import variants_table
+    from etl.verify.verify import verify_sizes
 
     open_console().print(variants_table(manifest))
     if _print_problems(data_dir, verify_sizes(data_dir, manifest)):
@@ -102,7 +103,7 @@ def _look(data_dir: str, manifest: Manifest) -> int:
 
 
 def _verify(data_dir: str, manifest: Manifest, see: Callable[[Variant, Example], None] = lambda *_: None) -> Report:
-    from etl.verify import verify
+    from etl.verify.verify import verify
 
     say_loading("tensorflow")
     load_tensorflow()
@@ -128,7 +129,7 @@ def _print_errors(lines: Sequence[str], unit: str) -> None:
 
 def _compare(one: tuple[str, Manifest], other: tuple[str, Manifest], *, quick: bool) -> int:
     """Checks both data sets' files, and then compares what their manifests say of these."""
-    from etl.verify import verify_sizes
+    from etl.verify.verify import verify_sizes
 
     is_damaged = False
     for data_dir, manifest in (one, other):
@@ -174,4 +175,4 @@ def _digests(manifest: Manifest) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

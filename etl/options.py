@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from etl import runners, storage
+from etl import storage
+from etl.backbones.mobilenet import ALPHAS
 from etl.cli import HelpFormatter, Parser, number, parse_size, path
 from etl.config import (
     COMPRESSIONS,
@@ -21,10 +22,10 @@ from etl.config import (
     parse_shard_bytes,
     parse_splits,
 )
-from etl.dataflow import is_dataflow
 from etl.errors import ConfigError
-from etl.mobilenet import ALPHAS
-from etl.schema import VARIANTS
+from etl.format.schema import VARIANTS
+from etl.runners import registry
+from etl.runners.dataflow import is_dataflow
 from etl.sources import SOURCES, declared
 from etl.sources.options import Flag
 
@@ -88,9 +89,9 @@ def parse(argv: Sequence[str]) -> Command:
     Raises:
         ConfigError: whatever is wrong with it, before any work starts.
     """
-    ours, server_args = runners.split_server_args(argv)
+    ours, server_args = registry.split_server_args(argv)
     arguments, rest = parser().parse_known_args(ours)
-    runners.check_beam_args(rest, PROG, parser().option_names())
+    registry.check_beam_args(rest, PROG, parser().option_names())
     values = {
         **vars(arguments),
         "input": arguments.input and storage.absolute(arguments.input),
@@ -255,4 +256,4 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         default=_DEFAULTS["max_pixels"],
         help="reject larger images before decoding them",
     )
-    runners.add_arguments(group, "images")
+    registry.add_arguments(group, "images")

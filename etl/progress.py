@@ -102,7 +102,7 @@ class _Count:
 def _bar(count: _Count) -> Iterator[_Listener]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TimeRemainingColumn
 
-    from etl.terminal import BarConsole, count_column, text_column
+    from etl.process.terminal import BarConsole, count_column, text_column
 
     columns = [
         SpinnerColumn(),

@@ -34,7 +34,7 @@ class SourceImage:
         label: The class name, "" where the source has none.
         split: The split that the source assigns, or None to have one chosen from the content.
         extras: Further features by name, those that the source's `extras` declares.
-        rejection: Where listing alone tells that it can't be written: one of `etl.reasons.REASONS`, or a reason that
+        rejection: Where listing alone tells that it can't be written: one of `etl.errors.reasons.REASONS`, or a reason that
             the source declares.
         message: What was wrong, with `rejection`.
         listed: What the listing of its store said of its file, where the source has it from there.
@@ -142,7 +142,7 @@ class UnitResult:
         num_examples: Of the shard.
         num_bytes: Of the shard's file.
         sha256: Of the shard's file.
-        list_path: The list of its records, see `etl.index`.
+        list_path: The list of its records, see `etl.format.index`.
         list_sha256: Of that file.
         class_counts: Class name to number of examples.
         rejected: Reason to number of images.

@@ -10,30 +10,29 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from etl import failures, interrupts, locks, manifest, process, progress, publishing, rejected, storage, workers
+from etl import interrupts, progress, storage
+from etl.backbones.mobilenet import IMAGENET
 from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
-from etl.dataflow import is_dataflow
-from etl.dataflow.launch import Launch
 from etl.errors import EXIT_OK, ConfigError, DatasetError
-from etl.finalise import (
-    PlanFacts,
-    building_dir,
-    content_digest,
-    read_manifest,
-    recover,
-    unfinished_runs,
-)
-from etl.lines import encode_rejections
-from etl.mobilenet import IMAGENET
+from etl.finalise import rejected
+from etl.finalise.finalise import PlanFacts, building_dir, content_digest, read_manifest, recover, unfinished_runs
+from etl.finalise.report import print_notes, print_plan, print_summary
+from etl.format import manifest
 from etl.options import Command, parse
-from etl.plan import Plan
+from etl.plan.lines import encode_rejections
+from etl.plan.plan import Plan
+from etl.plan.resume import JOB_NAME, find, job_digest, keep_done
+from etl.process import lifecycle
 from etl.records import Unit
-from etl.report import print_notes, print_plan, print_summary
-from etl.resume import JOB_NAME, find, job_digest, keep_done
-from etl.runners import IN_PROCESS, make_options, make_runner, works_here
-from etl.sources import archive
+from etl.runners import failures
+from etl.runners.dataflow import is_dataflow
+from etl.runners.dataflow.launch import Launch
+from etl.runners.registry import IN_PROCESS, make_options, make_runner, works_here
+from etl.sources.files import archive
+from etl.storage import locks, publishing
 from etl.words import quantity
+from etl.work import workers
 
 _RESUME = "the same command with --resume goes on from what is done"
 
@@ -144,7 +143,7 @@ def _check_output(config: EtlConfig) -> str:
     """Checks that the run would replace no data set unless it may.
 
     Returns:
-        The digest of the manifest that is there, see `etl.finalise.content_digest`.
+        The digest of the manifest that is there, see `etl.finalise.finalise.content_digest`.
 
     Raises:
         ConfigError: the output is a file, or holds a data set.
@@ -176,7 +175,7 @@ def _check_weights(config: EtlConfig, *, load: bool) -> None:
         return
     path = config.embedding_weights or ""
     if load:
-        from etl import embedding
+        from etl.variants import embedding
 
         embedding.network(path, config.embedding_alpha)
     elif path != IMAGENET and not storage.exists(path):
@@ -292,7 +291,7 @@ class Here:
         """Runs the pipeline to its end; returns True. Raises whatever the runner makes of an error in a step."""
         import apache_beam as beam
 
-        from etl.pipeline import build
+        from etl.runners.pipeline import build
 
         pipeline = beam.Pipeline(runner=self._runner, options=self._options)
         build(pipeline, self._config, facts, units)
@@ -308,4 +307,4 @@ class Here:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

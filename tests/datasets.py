@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from etl import manifest as manifests
-from etl import schema, sharding
-from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format import manifest as manifests
+from etl.format import schema
+from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format.tfrecord import RecordWriter, make_piece
+from etl.plan import sharding
 from etl.records import ExtraValue, FeatureSpec
-from etl.tfrecord import RecordWriter, make_piece
 
 CLASS_NAMES = ("circle", "cross", "square")
 VARIANTS = ("jpeg", "pixel", "embedding")

@@ -12,13 +12,38 @@ PACKAGES = ("etl", "trainer")
 
 # What the training side may take from the ETL.
 SHARED = {
-    *("etl", "etl.cli", "etl.errors", "etl.extras", "etl.images", "etl.interrupts", "etl.limits", "etl.locks"),
-    *("etl.manifest", "etl.mobilenet", "etl.parallel", "etl.parsing", "etl.paths", "etl.process", "etl.progress"),
-    *("etl.publishing", "etl.reading", "etl.reasons", "etl.records", "etl.retries", "etl.schema", "etl.storage"),
-    *("etl.stores", "etl.stores.holder", "etl.streams", "etl.terminal", "etl.words"),
+    *(
+        "etl",
+        "etl.cli",
+        "etl.errors",
+        "etl.errors.extras",
+        "etl.images",
+        "etl.interrupts",
+        "etl.errors.limits",
+        "etl.storage.locks",
+    ),
+    *(
+        "etl.format.manifest",
+        "etl.backbones.mobilenet",
+        "etl.parallel",
+        "etl.format.parsing",
+        "etl.paths",
+        "etl.process.lifecycle",
+        "etl.progress",
+    ),
+    *(
+        "etl.storage.publishing",
+        "etl.storage.reading",
+        "etl.errors.reasons",
+        "etl.records",
+        "etl.storage.retries",
+        "etl.format.schema",
+        "etl.storage",
+    ),
+    *("etl.stores", "etl.storage.holder", "etl.process.streams", "etl.process.terminal", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
-BATCH_ONLY = {"etl.dataflow", "etl.failures", "etl.runners"}
+BATCH_ONLY = {"etl.runners.dataflow", "etl.runners.failures", "etl.runners.registry"}
 
 # The rooms of the ETL from the ground floor up: a module imports those of its own floor and of the floors below.
 FLOORS: tuple[set[str], ...] = (
@@ -36,12 +61,19 @@ FLOORS: tuple[set[str], ...] = (
     {"inspect", "options", "run"},
 )
 # Rooms that only few others may enter.
-PRIVATE = {"etl.stores": {"etl.locks", "etl.storage"}}
+PRIVATE = {"etl.stores": {"etl.storage.locks", "etl.storage"}}
 
 # Who may import Beam: its runners and the steps that it calls, and the one command of the trainer that runs on it.
 BEAM = {
-    *("etl.dask_runner", "etl.dataflow", "etl.failures", "etl.pipeline", "etl.portable", "etl.prism_runner"),
-    *("etl.run", "etl.runners", "etl.stores.gcs", "etl.transforms", "trainer.batch_predict.pipeline"),
+    *(
+        "etl.runners.dask",
+        "etl.runners.dataflow",
+        "etl.runners.failures",
+        "etl.runners.pipeline",
+        "etl.runners.portable",
+        "etl.runners.prism",
+    ),
+    *("etl.run", "etl.runners.registry", "etl.storage.gcs", "etl.runners.transforms", "trainer.serving.batch.pipeline"),
 }
 
 

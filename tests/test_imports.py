@@ -23,52 +23,80 @@ def test_the_arrows_are_those_of_the_packages() -> None:
     arrows = {(arrow.source, arrow.target) for arrow in read_arrows(ROOT)}
     assert len(arrows) > 1_000
     # One of each form: at the top, within a function, of a module, of a name, for type checkers.
-    assert {("etl.schema", "etl.records"), ("etl.run", "etl.pipeline"), ("trainer.data", "etl.manifest")} <= arrows
+    assert {
+        ("etl.format.schema", "etl.records"),
+        ("etl.run", "etl.runners.pipeline"),
+        ("trainer.data", "etl.format.manifest"),
+    } <= arrows
     assert {("trainer.data", "etl.errors"), ("etl.card.page", "etl.card.style")} <= arrows
-    assert ("trainer.export", "trainer.data") in {
+    assert ("trainer.serving.export", "trainer.data") in {
         (arrow.source, arrow.target) for arrow in read_arrows(ROOT) if arrow.for_types
     }
 
 
 # A file, a line that is added to it, and what is found.
 BREACHES = [
-    ("etl/plan.py", "import trainer.files", "etl.plan, line .*: imports trainer.files"),
-    ("etl/schema.py", "from trainer import files", "etl.schema, line .*: imports trainer.files"),
-    ("etl/work.py", "def late() -> None:\n    import trainer", "etl.work, line .*: imports trainer"),
-    ("etl/work.py", "import tests.photos", "etl.work, line .*: imports tests.photos"),
+    ("etl/plan/plan.py", "import trainer.files", "etl.plan.plan, line .*: imports trainer.files"),
+    ("etl/format/schema.py", "from trainer import files", "etl.format.schema, line .*: imports trainer.files"),
+    ("etl/work/unit.py", "def late() -> None:\n    import trainer", "etl.work.unit, line .*: imports trainer"),
+    ("etl/work/unit.py", "import tests.photos", "etl.work.unit, line .*: imports tests.photos"),
     (
         "trainer/data.py",
-        "import etl.plan",
-        "trainer.data, line .*: imports etl.plan, which the trainer doesn't share",
+        "import etl.plan.plan",
+        "trainer.data, line .*: imports etl.plan.plan, which the trainer doesn't share",
     ),
-    ("trainer/data.py", "from etl import plan", "trainer.data, line .*: imports etl.plan, which the trainer"),
-    ("trainer/data.py", "import etl.plan as p", "trainer.data, line .*: imports etl.plan, which the trainer"),
+    (
+        "trainer/data.py",
+        "from etl.plan.plan import plan",
+        "trainer.data, line .*: imports etl.plan.plan, which the trainer",
+    ),
+    ("trainer/data.py", "import etl.plan.plan as p", "trainer.data, line .*: imports etl.plan.plan, which the trainer"),
     ("trainer/layers/batch.py", "from etl.sources.csv import read_rows", "imports etl.sources.csv, which the trainer"),
     ("trainer/data.py", "import apache_beam as beam", "trainer.data, line .*: imports Beam"),
-    ("trainer/batch_predict/work.py", "import apache_beam", "trainer.batch_predict.work, line .*: imports Beam"),
-    ("trainer/batch_predict/work.py", "from etl import plan", "imports etl.plan, which the trainer doesn't share"),
-    ("trainer/output.py", "from benchmarks import corpus", "trainer.output, line .*: imports benchmarks"),
+    ("trainer/serving/batch/work.py", "import apache_beam", "trainer.serving.batch.work, line .*: imports Beam"),
+    (
+        "trainer/serving/batch/work.py",
+        "from etl.plan.plan import plan",
+        "imports etl.plan.plan, which the trainer doesn't share",
+    ),
+    (
+        "trainer/training/output.py",
+        "from benchmarks import corpus",
+        "trainer.training.output, line .*: imports benchmarks",
+    ),
     (
         "etl/records.py",
-        "from etl.stores.local import exists",
-        "etl.records, line .*: imports etl.stores.local, which only etl.locks",
+        "from etl.storage.disk import exists",
+        "etl.records, line .*: imports etl.storage.disk, which only etl.storage.locks",
     ),
     (
         "etl/records.py",
         "from etl.stores import local",
-        "imports etl.stores.local, which only etl.locks",
+        "imports etl.storage.disk, which only etl.storage.locks",
     ),
-    ("etl/images/graph.py", "from .. import plan", "etl.images.graph, line .*: .* imports etl.plan, which is not"),
+    (
+        "etl/images/graph/decoding.py",
+        "from .. import plan",
+        "etl.images.graph.decoding, line .*: .* imports etl.plan.plan, which is not",
+    ),
     (
         "etl/images/sniff.py",
         "from ..errors import one_line\nfrom ..work import write_unit",
-        "imports etl.work, which is not",
+        "imports etl.work.unit, which is not",
     ),
-    ("etl/sharding.py", "from etl.plan import Plan", "etl.sharding, line .*: imports etl.plan, from a floor above"),
-    ("etl/storage.py", "from etl import run", "etl.storage, line .*: imports etl.run, from a floor above"),
-    ("etl/plan.py", "from etl.work import write_unit\nimport apache_beam", "etl.plan, line .*: imports Beam"),
-    ("etl/errors.py", "from etl.paths import check", "a circle: etl.errors -> etl.paths -> etl.errors"),
-    ("etl/variants.py", "from etl.plan_b import x", "etl.plan_b is on none of FLOORS"),
+    (
+        "etl/plan/sharding.py",
+        "from etl.plan.plan import Plan",
+        "etl.plan.sharding, line .*: imports etl.plan.plan, from a floor above",
+    ),
+    ("etl/storage/__init__.py", "from etl import run", "etl.storage, line .*: imports etl.run, from a floor above"),
+    (
+        "etl/plan/plan.py",
+        "from etl.work.unit import write_unit\nimport apache_beam",
+        "etl.plan.plan, line .*: imports Beam",
+    ),
+    ("etl/errors/__init__.py", "from etl.paths import check", "a circle: etl.errors -> etl.paths -> etl.errors"),
+    ("etl/variants/__init__.py", "from etl.plan_b import x", "etl.plan_b is on none of FLOORS"),
     (
         "trainer/files.py",
         "from trainer.listing import read_file",
@@ -120,7 +148,7 @@ def test_what_the_trainer_shares_loads_nothing_else_of_the_etl() -> None:
 
 def test_importing_the_packages_loads_nothing_heavy() -> None:
     check = (
-        "import sys, etl, etl.schema, etl.manifest, etl.run, trainer, trainer.ingest, trainer.task\n"
+        "import sys, etl, etl.format.schema, etl.format.manifest, etl.run, trainer, trainer.ingest, trainer.task\n"
         "print('loaded:', {'tensorflow', 'apache_beam', 'keras', 'matplotlib', 'rich.progress'} & set(sys.modules))\n"
     )
     result = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl import manifest as manifests
 from etl.errors import ConfigError
+from etl.format import manifest as manifests
 from trainer import models
 from trainer.files import is_remote, read_text, telling
 from trainer.ingest import managed
@@ -16,12 +16,12 @@ from trainer.ingest import managed
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from etl.manifest import Manifest, Variant
+    from etl.format.manifest import Manifest, Variant
     from trainer.config import TrainConfig
     from trainer.ingest import IngestConfig
     from trainer.ingest.plan import Plan
     from trainer.models import ModelSpec
-    from trainer.strategy import Distribution
+    from trainer.training.strategy import Distribution
 
 # For images that were stored as they were.
 DEFAULT_RESIZE = "pad"
@@ -79,7 +79,7 @@ class Data:
         """Yields the keys of a split's examples, in the order of `load`."""
         import tensorflow as tf
 
-        from etl import schema
+        from etl.format import schema
         from trainer.ingest import order, plan
 
         read = plan.resolve(config.data_dir, split, self.config(config), self.variant)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.errors import ConfigError, one_line
-from etl.parsing import is_text, parse_json
+from etl.format.parsing import is_text, parse_json
 
 MODEL_DIR = "AIP_MODEL_DIR"
 CHECKPOINT_DIR = "AIP_CHECKPOINT_DIR"

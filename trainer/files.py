@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl import limits, paths
+from etl import paths
 from etl.cli import import_tensorflow, say_loading
-from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, one_line
-from etl.retries import saying_wait
+from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, limits, one_line
+from etl.storage.retries import saying_wait
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -13,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl import interrupts, limits, process, progress
+from etl import interrupts, progress
 from etl.cli import Parser, console, hushed, note, number, path
-from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
+from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError, limits
+from etl.process import lifecycle
 from trainer.files import is_remote
 from trainer.listing import list_files, read_file
-from trainer.served import Serve, load
+from trainer.serving.served_model import Serve, load
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +40,7 @@ _COLOURS_SUFFIX = "-colours"
 
 
 class Asked(Protocol):
-    """A model that can be asked, here or elsewhere: `trainer.served.Serve` is one."""
+    """A model that can be asked, here or elsewhere: `trainer.serving.served_model.Serve` is one."""
 
     gives: str
     # In the order of class numbers; empty where they aren't known.
@@ -337,4 +338,4 @@ def _print_error(prediction: Prediction) -> None:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

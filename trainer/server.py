@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from etl import paths, process
+from etl import paths
 from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
+from etl.process import lifecycle
 from trainer import environment
 
 PROG = "trainer.server"
@@ -31,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     import starlette  # noqa: F401
     import uvicorn  # noqa: F401
 
-    from trainer.served import load_signatures
     from trainer.serving import app, listening
+    from trainer.serving.served_model import load_signatures
 
     host, port = arguments.host, arguments.port
     with listening.taken(host, port) as listener:
@@ -64,4 +65,4 @@ def _parser(told: environment.Serving) -> Parser:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

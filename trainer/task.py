@@ -14,22 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etl
-from etl import interrupts, process, progress
+from etl import interrupts, progress
 from etl.cli import import_tensorflow, load_tensorflow, note, say_loading
 from etl.errors import EXIT_OK
-from etl.limits import naming
-from trainer import backup, data_service, models, output
+from etl.errors.limits import naming
+from etl.process import lifecycle
+from trainer import models
 from trainer.config import binding_flags
-from trainer.extras import Extras
 from trainer.options import RESOLVED, parse
-from trainer.report import print_summary
-from trainer.strategy import is_first_worker, make_distribution
-from trainer.threads import fix_threads
+from trainer.training import checkpoint, data_service, output
+from trainer.training.optional_files import Extras
+from trainer.training.report import print_summary
+from trainer.training.strategy import is_first_worker, make_distribution
+from trainer.training.threads import fix_threads
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.data import Data
-    from trainer.training import Trained
+    from trainer.training.run import Trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +74,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
 def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[[], None]) -> dict[str, Any] | None:
     """Does what `run` says; `check` raises where another run has taken over the output."""
     from trainer.data import load_manifest, resolve
-    from trainer.export import load_formats
+    from trainer.serving.export import load_formats
 
     places = config.places
     saved = _find_finished(places) if resume and not overwrite else None
@@ -90,10 +92,10 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     say_loading("tensorflow")
     import_tensorflow()
     load_formats(config.serving_formats)
-    from trainer.training import train
+    from trainer.training.run import train
 
     started = time.monotonic()
-    saved = (backup.load(places.checkpoint_dir) if resume else None) or saved
+    saved = (checkpoint.load(places.checkpoint_dir) if resume else None) or saved
     # Both before TensorFlow starts.
     fix_threads(saved.facts["threads"] if saved else None)
     distribution = make_distribution(config.distribute)
@@ -107,9 +109,9 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
         extras = Extras(folder)
         evaluation = _write_extras(folder, config, data, trained, extras)
         state = replace(trained.state, facts={**trained.state.facts, "missing": extras.missing})
-        backup.write_file(folder / output.STATE_NAME, state)
+        checkpoint.write_file(folder / output.STATE_NAME, state)
         names = [name for name in output.FILES if (folder / name).exists()]
-    backup.remove(places.checkpoint_dir)
+    checkpoint.remove(places.checkpoint_dir)
     print_summary(config, data, trained, evaluation, time.monotonic() - started, names)
     extras.check(places.model_dir)
     return evaluation
@@ -117,24 +119,24 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
 
 def _describe_unfinished(config: TrainConfig) -> str:
     """Says how an unfinished run in the output folder differs from this one; "" where there is none like that."""
-    facts = backup.read_facts(config.places.checkpoint_dir)
+    facts = checkpoint.read_facts(config.places.checkpoint_dir)
     if "flags" not in facts:
         return ""
-    found = backup.differences(facts, {**binding_flags(config), "num_workers": facts["flags"].get("num_workers")})
+    found = checkpoint.differences(facts, {**binding_flags(config), "num_workers": facts["flags"].get("num_workers")})
     return ", ".join(f"with --{name} {theirs}, not {own}" for name, (own, theirs) in list(found.items())[:3])
 
 
-def _find_finished(places: output.Places) -> backup.State | None:
+def _find_finished(places: output.Places) -> checkpoint.State | None:
     """Returns the state that a finished run left, where no unfinished one is newer."""
-    if backup.exists(places.checkpoint_dir):
+    if checkpoint.exists(places.checkpoint_dir):
         return None
-    return backup.read_file(posixpath.join(places.output_dir, output.STATE_NAME))
+    return checkpoint.read_file(posixpath.join(places.output_dir, output.STATE_NAME))
 
 
-def _is_done(config: TrainConfig, saved: backup.State | None) -> bool:
+def _is_done(config: TrainConfig, saved: checkpoint.State | None) -> bool:
     if saved is None:
-        return not backup.exists(config.places.checkpoint_dir)
-    return backup.is_done(saved.facts, config.num_epochs)
+        return not checkpoint.exists(config.places.checkpoint_dir)
+    return checkpoint.is_done(saved.facts, config.num_epochs)
 
 
 def _say_missing(data: Data) -> None:
@@ -148,12 +150,12 @@ def _write_extras(
     folder: Path, config: TrainConfig, data: Data, trained: Trained, extras: Extras
 ) -> dict[str, Any] | None:
     """Draws the curves, evaluates the kept model on the test split, on no other, and draws what there is to see."""
-    from trainer import damage
-    from trainer.objective import make_objective
+    from trainer.training import damage
+    from trainer.training.objective import make_objective
 
     with extras.making(output.CURVES_NAME):
         # Within the block, as below: a plotting library that can't be loaded costs no model.
-        from trainer.curves import CLASSES, COLOURS, draw_curves
+        from trainer.evaluation.curves import CLASSES, COLOURS, draw_curves
 
         title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
         metrics = COLOURS if data.gives == "colours" else CLASSES
@@ -162,7 +164,7 @@ def _write_extras(
     if "test" in data.num_examples:
         prepare = make_objective(data.gives).prepare
         with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
-            from trainer.evaluate import evaluate_run
+            from trainer.evaluation.evaluate import evaluate_run
 
             test = data.load("test", config)
             keys = data.load_keys("test", config)
@@ -181,7 +183,7 @@ def _write_extras(
 
 def _write_model(folder: Path, config: TrainConfig, data: Data, trained: Trained) -> None:
     """Writes the model and what belongs to it."""
-    from trainer.export import export_model, save_keras
+    from trainer.serving.export import export_model, save_keras
 
     resolved = describe(config, data)
     (folder / output.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
@@ -244,4 +246,4 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

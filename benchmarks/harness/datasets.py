@@ -8,8 +8,9 @@ from pathlib import Path
 
 from benchmarks.corpus import link_photographs
 from benchmarks.harness.shards import repeat_shards
-from etl import manifest, run
-from etl.schema import COMMON_FEATURES, EMBEDDING_IMAGE_SIZE, feature_spec
+from etl import run
+from etl.format import manifest
+from etl.format.schema import COMMON_FEATURES, EMBEDDING_IMAGE_SIZE, feature_spec
 
 # Sides of the chapter's images and of what it trains on, in pixels.
 CHAPTER_SIDE = 448

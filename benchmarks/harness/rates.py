@@ -20,8 +20,8 @@ import numpy as np
 
 from benchmarks.harness.datasets import MODEL_SIDE
 from benchmarks.harness.machine import usable_cores
+from etl.format.schema import EMBEDDING_SIZE, feature_spec
 from etl.records import FeatureSpec
-from etl.schema import EMBEDDING_SIZE, feature_spec
 from trainer import ingest
 from trainer.data import load_manifest
 
@@ -199,9 +199,9 @@ def _best_decoder(jpegs: list[bytes]) -> tuple[Callable[[bytes], int], str]:
     except ImportError:
         import tensorflow as tf
 
-        from etl.images import graph
+        from etl.images.graph import decoding
 
-        decode = graph.function("decode")
+        decode = decoding.function("decode")
         return lambda data: int(decode(data, tf.constant(1 << 40, tf.int64)).shape[0]), "tf.io.decode_jpeg"
     num_bytes = max(math.prod(simplejpeg.decode_jpeg_header(data)[:2]) * 3 for data in jpegs)
     buffers = threading.local()

@@ -6,7 +6,8 @@ import dataclasses
 import math
 from pathlib import Path
 
-from etl import manifest, sharding
+from etl.format import manifest
+from etl.plan import sharding
 
 
 def repeat_shards(source: Path, target: Path, num_examples: int) -> Path:

@@ -12,8 +12,8 @@ from benchmarks.harness.datasets import SHARD_MB, resize_jpegs
 from benchmarks.harness.rates import files_of
 from benchmarks.peers.peer import JPEG, PIXELS, SIDE, SMALL_JPEG, Corpus
 from etl import errors, run
+from etl.format.schema import COMMON_FEATURES, feature_spec
 from etl.images import normalise, sniff
-from etl.schema import COMMON_FEATURES, feature_spec
 
 _BATCH_SIZE = 256
 _NUM_CHANNELS = 3

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from etl import manifest as manifests
 from etl import storage
 from etl.card.page import render
 from etl.card.samples import Sample, Samples, collect_samples, read_rejected_examples
-from etl.manifest import Manifest
+from etl.format import manifest as manifests
+from etl.format.manifest import Manifest
 
 FILE_NAME = "card.html"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from etl import manifest as manifests
-from etl import process, storage
+from etl import storage
 from etl.card import FILE_NAME, write_card
 from etl.cli import Parser, path, show_line
 from etl.errors import EXIT_OK, ConfigError
+from etl.format import manifest as manifests
+from etl.process import lifecycle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,4 +25,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

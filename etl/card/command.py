@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl.config import EtlConfig
-from etl.manifest import Manifest
+from etl.format.manifest import Manifest
 from etl.sources import SOURCES
 
 _BYTES_PER_MB = 1_000_000

@@ -9,7 +9,7 @@ from etl.card import charts, figures
 from etl.card.charts import Column, Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
 from etl.card.samples import class_totals
-from etl.manifest import Manifest, Split, Variant
+from etl.format.manifest import Manifest, Split, Variant
 from etl.words import quantity
 
 # Up to here each class has a bar; of more the page shows the curve of their sizes, and the ends of it.

@@ -8,7 +8,7 @@ from etl import sources
 from etl.card import charts, figures
 from etl.card.charts import Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
-from etl.manifest import ImageSpec, Manifest, Statistics, Variant
+from etl.format.manifest import ImageSpec, Manifest, Statistics, Variant
 from etl.records import FeatureSpec, Rejection
 from etl.words import quantity
 

@@ -11,7 +11,7 @@ from etl.card import figures
 from etl.card.command import command, flatten
 from etl.card.markup import Markup, code, element, join, paragraph, section
 from etl.card.snippet import snippet
-from etl.manifest import Manifest
+from etl.format.manifest import Manifest
 from etl.sources import declared
 
 # Where the data set lies is no part of it: the reader of the page fills it in.

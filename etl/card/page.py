@@ -12,7 +12,7 @@ from etl.card.markup import Markup, code, element, join, paragraph, section
 from etl.card.origin import origin_section, reading_section
 from etl.card.samples import MOST_CLASSES, SAMPLES_PER_CLASS, Sample, Samples, class_totals
 from etl.card.style import STYLE
-from etl.manifest import Manifest
+from etl.format.manifest import Manifest
 from etl.records import Rejection
 from etl.words import quantity
 

@@ -15,7 +15,7 @@ Value = memoryview | np.ndarray | tuple[int, ...]
 
 
 def decode_features(record: bytes, names: Collection[str]) -> dict[str, Value]:
-    """Reads the features asked for from an example as `etl.schema.encode_example` writes it.
+    """Reads the features asked for from an example as `etl.format.schema.encode_example` writes it.
 
     Args:
         record: A `tf.train.Example` message with packed lists.

@@ -12,14 +12,14 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from etl import manifest as manifests
 from etl import storage
 from etl.card.record import Value, decode_features
 from etl.errors import DatasetError, RecordError
-from etl.manifest import Manifest, Variant
-from etl.parsing import make, parse_json
+from etl.format import manifest as manifests
+from etl.format.manifest import Manifest, Variant
+from etl.format.parsing import make, parse_json
+from etl.format.tfrecord import read_records
 from etl.records import Rejection
-from etl.tfrecord import read_records
 
 # With more the page is neither read nor light.
 MOST_CLASSES = 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from etl.manifest import Manifest, Variant
+from etl.format.manifest import Manifest, Variant
 
 _READERS = {
     "jpeg": ("tf.io.FixedLenFeature([], tf.string)", 'tf.io.decode_jpeg(batch["image"][0]).shape'),

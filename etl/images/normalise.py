@@ -126,14 +126,14 @@ def load_pixels(
     """
     import tensorflow as tf
 
-    from etl.images import graph
+    from etl.images.graph import decoding
 
     header = sniff(data)
     if header.format == "jpeg" or not _is_for_graph(header):
-        resized = graph.function("resize", height, width, resize)
+        resized = decoding.function("resize", height, width, resize)
         return _to_numpy(resized(tf.constant(_decode(data, header, max_pixels))))
     _check_header(header, max_pixels)
-    load = graph.function("load", height, width, resize)
+    load = decoding.function("load", height, width, resize)
     return _run(lambda: load(tf.constant(data), tf.constant(max_pixels, tf.int64)), data, header)
 
 
@@ -173,9 +173,9 @@ def _decode_jpeg(data: bytes, header: ImageHeader, max_pixels: int) -> Normalise
 def _decode_in_graph(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     import tensorflow as tf
 
-    from etl.images import graph
+    from etl.images.graph import decoding
 
-    decode = graph.function("decode")
+    decode = decoding.function("decode")
     return _run(lambda: decode(tf.constant(data), tf.constant(max_pixels, tf.int64)), data, header)
 
 
@@ -192,9 +192,9 @@ def _is_for_graph(header: ImageHeader) -> bool:
     if header.format != "webp":
         return True
 
-    from etl.images import graph
+    from etl.images.graph import decoding
 
-    return graph.DECODES_WEBP
+    return decoding.DECODES_WEBP
 
 
 def _run(decode: Callable[[], tf.Tensor], data: bytes, header: ImageHeader) -> np.ndarray:

@@ -19,10 +19,10 @@ A source module has
 - `READS_FILES = False`, only where its images are read from no files.
 
 An image is rejected by listing it with `rejection` and `message`, or by a `RecordError` from `read`, `read_extras` or
-`pin_extras`; the reason is one of `etl.reasons.REASONS` or of the module's own.
+`pin_extras`; the reason is one of `etl.errors.reasons.REASONS` or of the module's own.
 
 An image's `split` may also name several splits joined by `+`, between which its content decides: see
-`etl.sharding.settle`.
+`etl.plan.sharding.settle`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from etl import manifest, reasons, storage
-from etl.errors import ConfigError, DatasetError
+from etl import storage
+from etl.errors import ConfigError, DatasetError, reasons
+from etl.format import manifest
 from etl.records import ExtraValue
-from etl.sources.archive import is_archive
+from etl.sources.files.archive import is_archive
 
 if TYPE_CHECKING:
     from etl.sources.options import SourceOptions

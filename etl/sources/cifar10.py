@@ -27,7 +27,8 @@ import numpy as np
 from etl import storage
 from etl.errors import ConfigError, DatasetError
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import archive, pickles, splits, tree, vocabulary
+from etl.sources import pickles, splits, vocabulary
+from etl.sources.files import archive, tree
 from etl.sources.options import Origin, SourceOptions
 
 # SHA-256 as Keras publishes it for this file, size as the server gives it.

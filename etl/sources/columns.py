@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from etl import storage
 from etl.errors import ConfigError, reading
-from etl.sources.names import normal
+from etl.sources.files.names import normal
 from etl.sources.options import SourceOptions, option
 from etl.sources.rows import Row, read_rows
 from etl.words import cut

@@ -20,11 +20,12 @@ from collections.abc import Iterator, Mapping
 
 from etl import paths, storage
 from etl.errors import ConfigError
-from etl.notes import NUM_EXAMPLES, Examples
-from etl.parsing import is_text
+from etl.format.parsing import is_text
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import names, splits, tree, vocabulary
+from etl.sources import splits, vocabulary
 from etl.sources.columns import EXPECTED, CsvOptions, Layout, learn, open_text
+from etl.sources.files import names, tree
+from etl.sources.notes import NUM_EXAMPLES, Examples
 from etl.sources.rows import Row, read_rows
 from etl.words import quantity
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from etl import storage
 from etl.records import FeatureSpec, SourceImage
-from etl.sources import archive, folder
+from etl.sources import folder
+from etl.sources.files import archive
 from etl.sources.options import Origin, SourceOptions
 
 # Size and SHA-256 as TensorFlow Datasets publishes them for tf_flowers.

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from etl import storage
 from etl.errors import ConfigError
-from etl.notes import Examples, shown
+from etl.format.schema import VARIANTS
 from etl.records import FeatureSpec, SourceImage
-from etl.schema import VARIANTS
-from etl.sources import names, splits, tree, vocabulary
-from etl.sources.found import FoundFile
+from etl.sources import splits, vocabulary
+from etl.sources.files import names, tree
+from etl.sources.files.found import FoundFile
+from etl.sources.notes import Examples, shown
 from etl.sources.options import SourceOptions
 
 _EXPECTED = "a folder that holds one folder a class, or a pattern such as photos/*/*.jpg"

@@ -19,7 +19,8 @@ from etl import storage
 from etl.cli import is_digits
 from etl.errors import ConfigError, DatasetError, RecordError, reading
 from etl.records import ExtraValue, FeatureSpec, SourceImage
-from etl.sources import archive, boxes, names, splits, tree, vocabulary
+from etl.sources import boxes, splits, vocabulary
+from etl.sources.files import archive, names, tree
 from etl.sources.options import Origin, SourceOptions, option
 
 # Size and SHA-256 as TensorFlow Datasets publishes them for oxford_iiit_pet.

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from etl import manifest, storage
+from etl import storage
 from etl.errors import ConfigError, DatasetError, reading
+from etl.format import manifest
 from etl.records import SourceImage
-from etl.sources.names import normal
+from etl.sources.files.names import normal
 from etl.sources.options import SourceOptions
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.shards import repeat_shards
-from etl import manifest
+from etl.format import manifest
 from tests.datasets import write_dataset
 
 

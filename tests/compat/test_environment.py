@@ -21,7 +21,7 @@ def test_the_oldest_releases_and_no_beam() -> None:
 
 
 def test_tensorflow_io_loads() -> None:
-    from etl.images import extra
+    from etl.images.graph import extra
 
     operations = extra.load("environment", VERSION)
     assert all(hasattr(operations, name) for name in ("io_decode_tiff", "io_decode_avif", "io_decode_jpeg2k"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from etl import manifest as manifests
+from etl.format import manifest as manifests
 from tests.distributed import needs
 from tests.distributed.conftest import Launcher
 from tests.distributed.memory import Peaks

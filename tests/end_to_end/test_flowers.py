@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 from etl import inspect, run
-from etl import manifest as manifests
 from etl.errors import run_main
-from etl.images import graph
+from etl.format import manifest as manifests
+from etl.images.graph import decoding
 
 NUM_IMAGES = 1_400
 
@@ -83,7 +83,7 @@ def test_jpegs_are_the_files_and_each_is_in_one_split(data: Path, flowers: Path)
 
 def test_stored_pixels_are_the_ones_that_a_served_model_sees(data: Path, flowers: Path) -> None:
     decode = tf.function(
-        lambda image: graph.decode_resized(image, 224, 224, "pad"), input_signature=[tf.TensorSpec((), tf.string)]
+        lambda image: decoding.decode_resized(image, 224, 224, "pad"), input_signature=[tf.TensorSpec((), tf.string)]
     )
     for _, key, example in examples(data, "pixel"):
         stored = np.frombuffer(example.features.feature["image"].bytes_list.value[0], np.uint8).reshape(224, 224, 3)

@@ -15,13 +15,15 @@ from PIL import Image
 from etl import inspect
 from etl.card import Samples, render
 from etl.errors import run_main
-from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from tests.trainer.tune.jobs import BATCH, DISTORT, HIDDEN, L2, make_job
-from trainer import pictures, predict, report
-from trainer.confusion import Confusion
-from trainer.curves import draw_curves
-from trainer.evaluate import Tally
-from trainer.pictures.confusion import block_size, sum_blocks
+from trainer import predict
+from trainer.evaluation import pictures
+from trainer.evaluation.confusion import Confusion
+from trainer.evaluation.curves import draw_curves
+from trainer.evaluation.evaluate import Tally
+from trainer.evaluation.pictures.confusion import block_size, sum_blocks
+from trainer.training import report
 from trainer.tune import display, plot, spec
 from trainer.tune.results import COMPLETED, Result
 
@@ -116,7 +118,7 @@ def test_two_large_data_sets_are_compared_in_few_lines() -> None:
 
 
 def test_an_inspection_prints_the_first_problems(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from etl import manifest as manifests
+    from etl.format import manifest as manifests
 
     (tmp_path / "manifest.json").write_text(manifests.to_json(big_manifest()), encoding="utf-8")
     assert run_main(inspect.main, [str(tmp_path)]) == 1

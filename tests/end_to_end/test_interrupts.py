@@ -12,7 +12,7 @@ import pytest
 
 from tests.commands import finish, has_begun_to_load, start, wait_until
 from tests.datasets import write_dataset
-from tests.etl.test_streams import COMMANDS
+from tests.etl.process.test_streams import COMMANDS
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is loaded is read from /proc")
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}

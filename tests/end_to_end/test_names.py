@@ -16,19 +16,19 @@ import yaml
 from PIL import Image
 
 from etl import inspect, run
-from etl import manifest as manifests
 from etl.card.__main__ import main as card
 from etl.errors import run_main
-from etl.terminal import PlainConsole
+from etl.format import manifest as manifests
+from etl.process.terminal import PlainConsole
 from etl.words import on_one_line
 from tests.photos import jpeg
 from trainer import predict, task
-from trainer.ingest import doctor
+from trainer.doctor import command
 from trainer.tune import display, plot
 from trainer.tune import spec as specs
 from trainer.tune.parameters import CATEGORICAL, Parameter
 from trainer.tune.results import COMPLETED, FAILED, Result
-from trainer.vertex.naming import to_label
+from trainer.vertex.api.naming import to_label
 
 # Each is a folder's name, so without a slash: Rich's marks and emoji, matplotlib's formulas, HTML, SVG, YAML and format
 # strings, control characters, escape sequences, other directions, letters that no font here has.
@@ -154,7 +154,7 @@ def test_the_doctor_shows_names_as_text(data: Path, tmp_path: Path, capfd: pytes
     picture = tmp_path / "plot [b] $x$.png"
     flags = ["--seconds", "0.05", "--batch_size", "4", "--image_size", "16", "--plot", str(picture)]
     try:
-        assert run_main(doctor.main, [str(data), *flags]) == 0
+        assert run_main(command.main, [str(data), *flags]) == 0
     finally:
         path.write_text(json.dumps(content), encoding="utf-8")
     check_printed(capfd.readouterr(), "[/x] $y$ ␛[2J", str(picture))
@@ -199,7 +199,7 @@ def test_a_console_shows_any_object_without_its_escape_sequences() -> None:
     from rich.table import Table
     from rich.text import Text as RichText
 
-    from etl.terminal import text_column
+    from etl.process.terminal import text_column
 
     stream = io.StringIO()
     console = PlainConsole(file=stream, width=200, force_terminal=True, color_system=None)
@@ -238,7 +238,7 @@ def test_a_stream_without_a_names_letters_shows_its_escapes(monkeypatch: pytest.
 
 def test_a_picture_names_a_class_by_its_number_where_its_letters_are_missing(tmp_path: Path) -> None:
     from etl.images.lettering import label
-    from trainer.pictures import draw_confusion
+    from trainer.evaluation.pictures import draw_confusion
 
     assert label("daisy", 3) == "daisy"
     assert label("猫", 3) == "3: 猫"

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from etl import manifest as manifests
 from etl import run
 from etl.errors import run_main
+from etl.format import manifest as manifests
 
 # PNG and GIF files of the set that are called .jpg; the GIF is in no official list.
 MISLABELLED = {"Abyssinian_5", "Egyptian_Mau_14", "Egyptian_Mau_156", "Egyptian_Mau_186"}

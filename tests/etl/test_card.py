@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from etl import card, options
-from etl import manifest as manifests
 from etl.card import charts, samples
 from etl.card.__main__ import main
 from etl.card.command import command
@@ -27,12 +26,13 @@ from etl.card.markup import escape
 from etl.card.record import decode_features
 from etl.card.snippet import snippet
 from etl.errors import ConfigError, DatasetError, run_main
-from etl.lines import encode_rejections
-from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format import manifest as manifests
+from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format.schema import COMMON_FEATURES, encode_example
+from etl.format.tfrecord import RecordWriter, make_piece
+from etl.plan.lines import encode_rejections
+from etl.plan.sharding import shard_name
 from etl.records import ExtraValue, FeatureSpec, Rejection
-from etl.schema import COMMON_FEATURES, encode_example
-from etl.sharding import shard_name
-from etl.tfrecord import RecordWriter, make_piece
 from tests.photos import jpeg, picture
 
 IDENTITIES = [

@@ -11,16 +11,17 @@ from pathlib import Path
 import keras
 import pytest
 
-from etl import embedding, storage
+from etl import storage
 from etl.config import EtlConfig
 from etl.errors import DatasetError
-from etl.plan import Plan
+from etl.plan.plan import Plan
+from etl.plan.resume import job_digest
 from etl.records import Unit
-from etl.resume import job_digest
 from etl.sources.options import SourceOptions
-from etl.work import write_unit
-from tests.gcs.emulator import Gcs
-from tests.gcs.fixtures import gcs, gcs_server
+from etl.variants import embedding
+from etl.work.unit import write_unit
+from tests.fakes.gcs.emulator import Gcs
+from tests.fakes.gcs.fixtures import gcs, gcs_server
 from tests.photos import jpeg, make_folder
 
 __all__ = ["gcs", "gcs_server"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from etl import run
 from etl.errors import REASONS
-from etl.sources.names import IGNORED
+from etl.sources.files.names import IGNORED
 from tests.photos import make_folder
 
 DOCS = Path(__file__).parents[2] / "docs"

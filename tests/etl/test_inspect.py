@@ -14,8 +14,8 @@ from PIL import Image
 
 from etl import inspect, run
 from etl.errors import run_main
-from etl.schema import encode_example
-from etl.tfrecord import RecordWriter, make_piece, read_records
+from etl.format.schema import encode_example
+from etl.format.tfrecord import RecordWriter, make_piece, read_records
 from tests.photos import make_folder
 
 
@@ -43,7 +43,7 @@ def shard(data: Path, variant: str = "pixel") -> Path:
 
 def rewrite(path: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
     """Writes a shard anew, with valid checksums, and makes the manifest agree with its file."""
-    from etl import manifest as manifests
+    from etl.format import manifest as manifests
 
     stream = io.BytesIO()
     writer = RecordWriter(stream)

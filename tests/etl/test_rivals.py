@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from etl import manifest as manifests
 from etl import storage
-from etl.finalise import unfinished_runs
-from etl.publishing import JOURNAL_NAME
-from etl.verify import verify
+from etl.finalise.finalise import unfinished_runs
+from etl.format import manifest as manifests
+from etl.storage.publishing import JOURNAL_NAME
+from etl.verify.verify import verify
 from tests import rivals
-from tests.gcs.emulator import Gcs
-from tests.gcs.fixtures import gcs, gcs_server
+from tests.fakes.gcs.emulator import Gcs
+from tests.fakes.gcs.fixtures import gcs, gcs_server
 from tests.photos import make_folder
 
 __all__ = ["gcs", "gcs_server"]

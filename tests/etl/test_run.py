@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from etl import manifest as manifests
 from etl import run
 from etl.errors import run_main
+from etl.format import manifest as manifests
 from tests.photos import jpeg, make_folder
 
 

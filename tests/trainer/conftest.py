@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from etl import manifest, schema
-from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format import manifest, schema
+from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.tfrecord import RecordWriter, make_piece
 from etl.records import FeatureSpec
-from etl.tfrecord import RecordWriter, make_piece
 from trainer.predict import Serve, load
 
 CLASS_NAMES = ("daisy", "roses", "tulips")
@@ -61,9 +61,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, photo_files: dict[str, li
     """A data set of those photographs: `jpeg` as they are, `pixel` cropped to 20x30."""
     import tensorflow as tf
 
-    from etl.images import graph
+    from etl.images.graph import decoding
 
-    load = graph.function("load_plain", *SIZE, "crop")
+    load = decoding.function("load_plain", *SIZE, "crop")
     folder = tmp_path_factory.mktemp("data")
     stored = {"jpeg": lambda data: data, "pixel": lambda data: load(tf.constant(data)).numpy().tobytes()}
     specs = {"jpeg": ImageSpec("jpeg", "uint8"), "pixel": ImageSpec("raw", "uint8", SIZE, "crop")}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.errors import ConfigError, DatasetError
-from etl.manifest import Counts, ImageSpec, Manifest, Split, Variant
+from etl.format.manifest import Counts, ImageSpec, Manifest, Split, Variant
 from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 

@@ -15,15 +15,15 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from etl import manifest
 from etl import paths as path_kinds
 from etl.errors import ConfigError, run_main
+from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import predict as predictor
 from trainer.config import TrainConfig
 from trainer.data import resolve
-from trainer.export import export_model
 from trainer.predict import Serve, load, predict
+from trainer.serving.export import export_model
 
 
 def make_bad_files(folder: Path, good: Path) -> dict[str, str]:

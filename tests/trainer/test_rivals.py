@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from etl import storage
-from etl.publishing import JOURNAL_NAME
+from etl.storage.publishing import JOURNAL_NAME
 from tests import rivals
-from tests.gcs.emulator import Gcs
-from tests.gcs.fixtures import gcs, gcs_server
+from tests.fakes.gcs.emulator import Gcs
+from tests.fakes.gcs.fixtures import gcs, gcs_server
 from tests.trainer.conftest import FLAGS
 from tests.trainer.tune.jobs import make_job
-from trainer import output
+from trainer.training import output
 
 __all__ = ["gcs", "gcs_server"]
 

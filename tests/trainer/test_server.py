@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from etl import manifest
 from etl.errors import ConfigError, run_main
+from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import server
 from trainer.predict import Serve
-from trainer.served import load_signatures
 from trainer.serving import app
 from trainer.serving.instances import read_request
+from trainer.serving.served_model import load_signatures
 
 PREDICT, HEALTH = "/v1/models/petalstream:predict", "/v1/models/petalstream"
 
@@ -281,7 +281,7 @@ def export(data_dir: Path, folder: Path, *, serving_input: str = "image_bytes", 
 
     from trainer.config import TrainConfig
     from trainer.data import resolve
-    from trainer.export import export_model
+    from trainer.serving.export import export_model
 
     data = resolve(TrainConfig(data_dir=str(data_dir), output_dir="", variant="pixel"), manifest.load(data_dir))
     images = keras.Input((*data.image_size, 3))

@@ -19,12 +19,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from etl import manifest
+from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
-from tests.trainer.test_board import marked_steps
-from tests.trainer.test_board import read as read_board
-from trainer import output
+from tests.trainer.training.test_tensorboard import marked_steps
+from tests.trainer.training.test_tensorboard import read as read_board
 from trainer.predict import Serve
+from trainer.training import output
 
 
 def read(folder: Path, name: str) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from etl import process
-from trainer.batch_predict.command import main
+from etl.process import lifecycle
+from trainer.serving.batch.command import main
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

@@ -9,7 +9,7 @@ from typing import Any
 from etl.cli import is_digits
 from etl.errors import ConfigError
 
-# Those of `etl.images.graph`, which can't be imported without TensorFlow.
+# Those of `etl.images.graph.decoding`, which can't be imported without TensorFlow.
 RESIZES = ("pad", "crop", "stretch")
 DTYPES = ("uint8", "float32")
 CACHES = ("none", "memory", "file")

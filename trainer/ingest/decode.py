@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from etl import schema
+from etl.format import schema
 from etl.records import FeatureSpec
 from trainer.ingest import managed, order, windows
 from trainer.ingest.plan import Plan
@@ -88,9 +88,9 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
         return value, label
     shape = parsed.get("shape")
     if is_reference:
-        from etl.images import graph
+        from etl.images.graph import decoding
 
-        value = graph.decode_rgb(tf.io.read_file(value))
+        value = decoding.decode_rgb(tf.io.read_file(value))
         shape = tf.shape(value, tf.int64)
     window = None
     if plan.is_windowed:
@@ -104,12 +104,12 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
 
 
 def _decode_jpeg(plan: Plan, data: tf.Tensor, window: tuple[tf.Tensor, ...] | None) -> tf.Tensor:
-    from etl.images import graph
+    from etl.images.graph import decoding
 
     if window is not None and plan.size is not None:
         return windows.decode_window(data, window, plan.size)
     # Shards hold plain upright JPEG only, so the walk through the file for its orientation is left out.
-    return _resize(plan, graph.decode_plain_jpeg(data))
+    return _resize(plan, decoding.decode_plain_jpeg(data))
 
 
 def _decode_pixels(plan: Plan, value: tf.Tensor, shape: tf.Tensor, window: tuple[tf.Tensor, ...] | None) -> tf.Tensor:
@@ -125,11 +125,11 @@ def _decode_pixels(plan: Plan, value: tf.Tensor, shape: tf.Tensor, window: tuple
 
 
 def _resize(plan: Plan, image: tf.Tensor) -> tf.Tensor:
-    from etl.images import graph
+    from etl.images.graph import decoding
 
     if plan.size is None or plan.variant.image.size == plan.size:
         return image
-    return graph.resize_image(image, *plan.size, plan.resize)
+    return decoding.resize_image(image, *plan.size, plan.resize)
 
 
 def _stored_feature(plan: Plan) -> tuple[str, FeatureSpec]:

@@ -25,11 +25,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl import manifest as manifests
-from etl import paths, schema
+from etl import paths
 from etl.errors import ConfigError, DatasetError, one_line
-from etl.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
-from etl.parsing import is_text, parse_json, split_lines
+from etl.format import manifest as manifests
+from etl.format import schema
+from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.parsing import is_text, parse_json, split_lines
 from etl.records import FeatureSpec
 from trainer.files import is_remote, read_bytes, telling
 from trainer.ingest import shares

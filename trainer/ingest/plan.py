@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
-from etl.manifest import Manifest, Split, Variant
+from etl.format import manifest as manifests
+from etl.format.manifest import Manifest, Split, Variant
 from trainer.files import is_remote, read_text
 from trainer.ingest import managed, shares
 from trainer.ingest.config import IngestConfig

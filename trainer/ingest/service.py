@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from etl import interrupts, process
+from etl import interrupts
 from etl.cli import Parser, load_tensorflow, number, say_loading, show_line
 from etl.errors import EXIT_OK, ConfigError, one_line
+from etl.process import lifecycle
 from etl.words import quantity
 from trainer.ingest import heap
 from trainer.ingest.config import MAX_PORT, host_port
@@ -132,4 +133,4 @@ def check_reachable(field: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

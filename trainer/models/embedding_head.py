@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from etl.errors import ConfigError
-from etl.schema import EMBEDDING_IMAGE_SIZE, EMBEDDING_SIZE
-from trainer import mobilenet
+from etl.format.schema import EMBEDDING_IMAGE_SIZE, EMBEDDING_SIZE
 from trainer.layers import ToFloat
+from trainer.models import backbone
 from trainer.models.heads import classify
 
 
@@ -51,8 +51,8 @@ def with_images(model: keras.Model, hyperparameters: Mapping[str, Any], embeddin
     """
     weights, alpha = (_known(name, hyperparameters, embedding) for name in ("weights", "alpha"))
     images = keras.Input((*EMBEDDING_IMAGE_SIZE, 3), dtype="uint8", name="images")
-    network = mobilenet.base(weights, alpha, EMBEDDING_IMAGE_SIZE)
-    expected, got = embedding.get("weights_sha256"), mobilenet.digest(network)
+    network = backbone.base(weights, alpha, EMBEDDING_IMAGE_SIZE)
+    expected, got = embedding.get("weights_sha256"), backbone.digest(network)
     if expected not in (None, got):
         raise ConfigError(
             "--weights",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from trainer import mobilenet
 from trainer.layers import RandomColorDistortion, RandomCropOrCenter, RandomFlip, ToFloat
+from trainer.models import backbone
 from trainer.models.heads import classify
 
 
@@ -51,8 +51,8 @@ def build(
             has no layer of that name.
     """
     height, width = (round(side * crop_ratio) for side in image_size)
-    network = mobilenet.base(weights, alpha, (height, width))
-    mobilenet.unfreeze(network, unfreeze_from, normalise=weights == mobilenet.DRAWN)
+    network = backbone.base(weights, alpha, (height, width))
+    backbone.unfreeze(network, unfreeze_from, normalise=weights == backbone.DRAWN)
 
     images = x = keras.Input((*image_size, 3), dtype="uint8", name="images")
     if (height, width) != image_size:

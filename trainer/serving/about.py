@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainer.export import INPUTS
 from trainer.serving import instances
+from trainer.serving.export import INPUTS
 
 if TYPE_CHECKING:
-    from trainer.served import Serve
+    from trainer.serving.served_model import Serve
 
 _NAME = "petalstream"
 # By a signature's input: an instance of a request.

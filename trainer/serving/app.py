@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import DEFAULT_HEALTH_ROUTE
-from trainer.export import INPUTS
 from trainer.serving import about
+from trainer.serving.export import INPUTS
 from trainer.serving.instances import BadRequestError, read_request
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from trainer.served import Serve
+    from trainer.serving.served_model import Serve
 
 # Of a request's body; Vertex AI itself passes on 1.5 MB at most.
 MAX_BODY_BYTES = 64 << 20

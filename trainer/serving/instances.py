@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl.parsing import is_text, parse_json
-from trainer.export import INPUTS, SIGNATURE
+from etl.format.parsing import is_text, parse_json
+from trainer.serving.export import INPUTS, SIGNATURE
 
 if TYPE_CHECKING:
-    from trainer.served import Serve
+    from trainer.serving.served_model import Serve
 
 # Of one request. More are more requests: one that takes minutes is given up by whoever waits for it.
 MAX_INSTANCES = 4_096

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from etl import process
+from etl.process import lifecycle
 from trainer.tune.command import main
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

@@ -15,9 +15,10 @@ from etl import interrupts
 from etl.cli import Parser, local_path, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from etl.words import quantity
-from trainer import options, output
+from trainer import options
 from trainer.config import MONITORS, TrainConfig
 from trainer.ingest.plan import num_cores
+from trainer.training import output
 from trainer.tune import folder, results, search, spec
 from trainer.tune.process import Process, inherit, share_cores
 from trainer.tune.results import Result

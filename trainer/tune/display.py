@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from etl.cli import console, note
-from etl.terminal import count_column, text_column
+from etl.process.terminal import count_column, text_column
 from etl.words import quantity
 from trainer.tune.parameters import Value
 from trainer.tune.results import COMPLETED, FAILED, FILE_NAME, STOPPED, Result, rank

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etl import locks
 from etl.cli import note
 from etl.errors import ConfigError
+from etl.storage import locks
 from trainer.tune import results
 
 TRIALS_NAME = "trials"

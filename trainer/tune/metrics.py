@@ -1,4 +1,4 @@
-"""Reads the file in which a trial reports its metric: the one that `trainer.tuner` writes and Vertex AI reads."""
+"""Reads the file in which a trial reports its metric: the one that `trainer.training.hypertune` writes and Vertex AI reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from etl.errors import DatasetError, one_line
-from etl.parsing import parse_json, split_lines
+from etl.format.parsing import parse_json, split_lines
 
 
 def read(path: Path, metric: str) -> dict[int, float]:

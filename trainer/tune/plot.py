@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from etl.words import cut, quantity
-from trainer.pictures.drawing import plain_text, save
+from trainer.evaluation.pictures.drawing import plain_text, save
 from trainer.tune.display import show_value
 from trainer.tune.parameters import CATEGORICAL, DISCRETE, INTEGER, LINEAR, LOG, Parameter, Value
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result, find_best, rank

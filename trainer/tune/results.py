@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
-from etl.limits import naming
-from etl.parsing import make, parse_json
+from etl.errors.limits import naming
+from etl.format.parsing import make, parse_json
 from trainer.tune.parameters import Value
 
 FILE_NAME = "trials.json"

@@ -10,7 +10,7 @@ from typing import Any
 
 import trainer
 from etl.errors import ConfigError, one_line
-from etl.parsing import parse_yaml
+from etl.format.parsing import parse_yaml
 from trainer.tune import parameters
 from trainer.tune.fields import Fields
 from trainer.tune.parameters import Parameter

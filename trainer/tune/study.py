@@ -10,7 +10,8 @@ from typing import Any
 
 from etl import interrupts
 from etl.errors import InterruptionError
-from trainer import options, output
+from trainer import options
+from trainer.training import output
 from trainer.tune import folder, metrics, results
 from trainer.tune.display import Display
 from trainer.tune.parameters import Value

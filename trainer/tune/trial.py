@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from etl import process
+from etl.process import lifecycle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,4 +36,4 @@ def _end_with_tuner() -> None:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

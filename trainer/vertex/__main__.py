@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from etl import interrupts, process
+from etl import interrupts
 from etl.cli import HelpFormatter, Parser
 from etl.errors import EXIT_OK, ConfigError
+from etl.process import lifecycle
 from trainer.vertex.commands import COMMANDS
 
 PROG = "trainer.vertex"
@@ -60,4 +61,4 @@ def _print_help() -> None:
 
 
 if __name__ == "__main__":
-    process.end_with(main)
+    lifecycle.end_with(main)

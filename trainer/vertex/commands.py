@@ -28,17 +28,17 @@ class Command:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "package": Command("trainer.vertex.package", "build the trainer's source distribution, and check it"),
-    "train": Command("trainer.vertex.jobs", "run a training job", takes_trainer_args=True),
-    "tune": Command("trainer.vertex.tuning", "run a hyperparameter tuning job", takes_trainer_args=True),
-    "deploy": Command("trainer.vertex.serving", "upload a model and deploy it to an endpoint"),
-    "predict": Command("trainer.vertex.predicting", "ask an endpoint about photographs"),
-    "batch-predict": Command("trainer.vertex.batch_predicting", "ask a model about the photographs of a file"),
+    "package": Command("trainer.vertex.training.package", "build the trainer's source distribution, and check it"),
+    "train": Command("trainer.vertex.training.jobs", "run a training job", takes_trainer_args=True),
+    "tune": Command("trainer.vertex.training.tuning", "run a hyperparameter tuning job", takes_trainer_args=True),
+    "deploy": Command("trainer.vertex.deployment.command", "upload a model and deploy it to an endpoint"),
+    "predict": Command("trainer.vertex.prediction.online", "ask an endpoint about photographs"),
+    "batch-predict": Command("trainer.vertex.prediction.batch", "ask a model about the photographs of a file"),
     "retrain": Command(
-        "trainer.vertex.retrain", "train, evaluate, and deploy what is not worse", takes_trainer_args=True
+        "trainer.vertex.retraining.command", "train, evaluate, and deploy what is not worse", takes_trainer_args=True
     ),
-    "dataset": Command("trainer.vertex.datasets", "find or create a managed image data set, and import into it"),
-    "tensorboard": Command("trainer.vertex.tensorboard", "find or create a TensorBoard instance"),
-    "status": Command("trainer.vertex.status", "show one job, with its state, error and times"),
+    "dataset": Command("trainer.vertex.data.datasets", "find or create a managed image data set, and import into it"),
+    "tensorboard": Command("trainer.vertex.training.tensorboard", "find or create a TensorBoard instance"),
+    "status": Command("trainer.vertex.training.status", "show one job, with its state, error and times"),
     "list": Command("trainer.vertex.listing", "list jobs, models, endpoints or data sets"),
 }

@@ -11,10 +11,10 @@ from typing import Any
 from etl.cli import Parser, number
 from etl.cli import console as open_console
 from etl.errors import EXIT_OK
-from trainer.vertex import naming, requests, waiting
-from trainer.vertex.calls import print_calls
-from trainer.vertex.kinds import KINDS
-from trainer.vertex.options import add_cloud_arguments, cloud
+from trainer.vertex.api import naming, requests, waiting
+from trainer.vertex.api.calls import print_calls
+from trainer.vertex.api.kinds import KINDS
+from trainer.vertex.api.options import add_cloud_arguments, cloud
 
 _EPILOG = """\
 Filters are the API's: 'display_name="flowers"', 'state="JOB_STATE_FAILED"', 'labels.team="pets"', joined by AND.

@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from etl import manifest as manifests
-from etl import run, schema
+from etl import run
 from etl.errors import run_main
+from etl.format import manifest as manifests
+from etl.format import schema
+from etl.format.tfrecord import RecordWriter, make_piece, read_records
 from etl.records import ExtraValue
-from etl.tfrecord import RecordWriter, make_piece, read_records
-from etl.verify import decode_image
+from etl.verify.verify import decode_image
 
 HERE = Path(__file__).parent
 GOLDEN_PATH = HERE / "goldens.json"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from etl.errors import RecordError
-from etl.images import graph, graph_headers, graph_walks, normalise
-from etl.images.graph_bytes import read_bytes
+from etl.images import normalise
+from etl.images.graph import decoding, headers, walks
+from etl.images.graph.bytes import read_bytes
 from etl.images.header import FORMATS, Flaw, ImageHeader
 from etl.images.scans import END_MARK
 from etl.images.sniff import find_format, sniff
@@ -28,11 +29,11 @@ SEED = 20
 # What the graph can't compute, and what its decoder keeps to itself.
 UNHEARD = r"tRNS|^the JPEG's data"
 HEADER_READERS = {
-    "jpeg": graph_walks.jpeg_header,
-    "png": graph_walks.png_header,
-    "gif": graph_walks.gif_header,
-    "bmp": graph_headers.bmp_header,
-    "webp": graph_headers.webp_header,
+    "jpeg": walks.jpeg_header,
+    "png": walks.png_header,
+    "gif": walks.gif_header,
+    "bmp": headers.bmp_header,
+    "webp": headers.webp_header,
 }
 
 
@@ -65,7 +66,7 @@ def header_reader(name: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 @functools.cache
 def format_reader() -> Callable[[tf.Tensor], tf.Tensor]:
     return tf.function(
-        lambda data: graph_headers.find_format(read_bytes(data)),
+        lambda data: headers.find_format(read_bytes(data)),
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
     )
@@ -99,12 +100,12 @@ def sniffed(data: bytes) -> ImageHeader | RecordError:
 def refusal(data: bytes) -> str:
     """Returns what the graph must say of a file that `normalise` accepts, "" where it must decode it."""
     header = sniff(data)
-    return (Flaw.WEBP if header.format == "webp" and not graph.DECODES_WEBP else header.flaw).message
+    return (Flaw.WEBP if header.format == "webp" and not decoding.DECODES_WEBP else header.flaw).message
 
 
 def check_graph_agrees(data: bytes, expected: np.ndarray | RecordError) -> None:
     """Checks that the graph gives the same pixels, or refuses by name."""
-    decode = graph.function("decode")
+    decode = decoding.function("decode")
     inputs = tf.constant(data), tf.constant(normalise.DEFAULT_MAX_PIXELS, tf.int64)
     if isinstance(expected, RecordError):
         if not re.search(UNHEARD, expected.message):

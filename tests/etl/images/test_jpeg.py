@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import RecordError
-from etl.images import graph, jpeg, normalise
+from etl.images import jpeg, normalise
+from etl.images.graph import decoding
 from etl.images.header import DEFAULT_MAX_PIXELS, Flaw
 from etl.images.scans import END_MARK, has_every_scan
 from tests.etl.images.drawing import encode, frame_at, patched, picture
@@ -30,7 +31,7 @@ def scan_at(data: bytes) -> int:
 
 def graph_pixels(data: bytes) -> np.ndarray:
     limit = tf.constant(DEFAULT_MAX_PIXELS, tf.int64)
-    pixels: np.ndarray = graph.function("decode")(tf.constant(data), limit).numpy()
+    pixels: np.ndarray = decoding.function("decode")(tf.constant(data), limit).numpy()
     return pixels
 
 
@@ -41,7 +42,7 @@ def test_both_decoders_give_the_same_pixels(form: dict[str, Any], subsampling: s
     pixels = np.random.default_rng(size[0]).integers(0, 256, (*size, 3), dtype=np.uint8)
     for quality in (30, 100):
         data = encode(pixels, "JPEG", quality=quality, subsampling=subsampling, **form)
-        np.testing.assert_array_equal(jpeg.decode(data).pixels, graph.decode_plain_jpeg(data))
+        np.testing.assert_array_equal(jpeg.decode(data).pixels, decoding.decode_plain_jpeg(data))
 
 
 def test_both_decoders_give_the_same_pixels_of_real_images(real_data: Path) -> None:
@@ -51,7 +52,7 @@ def test_both_decoders_give_the_same_pixels_of_real_images(real_data: Path) -> N
         data = path.read_bytes()
         decoded = jpeg.decode(data)
         assert decoded.data is data
-        np.testing.assert_array_equal(decoded.pixels, graph.decode_plain_jpeg(data), err_msg=path.name)
+        np.testing.assert_array_equal(decoded.pixels, decoding.decode_plain_jpeg(data), err_msg=path.name)
 
 
 @settings(max_examples=150, derandomize=True)
@@ -69,8 +70,8 @@ def test_a_missing_end_mark_costs_no_pixel_and_is_put_back(form: dict[str, Any],
     data = encode(NOISE, "JPEG", quality=90, **form)
     stored, pixels = normalise.normalise_jpeg(data[:-missing], max_pixels=DEFAULT_MAX_PIXELS, quality=10)
     assert stored == data[:-missing] + END_MARK
-    np.testing.assert_array_equal(pixels, graph.decode_plain_jpeg(data))
-    np.testing.assert_array_equal(pixels, graph.decode_plain_jpeg(stored))
+    np.testing.assert_array_equal(pixels, decoding.decode_plain_jpeg(data))
+    np.testing.assert_array_equal(pixels, decoding.decode_plain_jpeg(stored))
     np.testing.assert_array_equal(pixels, graph_pixels(data[:-missing]))
 
 
@@ -99,7 +100,7 @@ def test_data_left_over_are_padding_or_damage() -> None:
         padded = data[:-2] + padding + END_MARK
         decoded = jpeg.decode(padded)
         assert decoded.data is padded
-        np.testing.assert_array_equal(decoded.pixels, graph.decode_plain_jpeg(data))
+        np.testing.assert_array_equal(decoded.pixels, decoding.decode_plain_jpeg(data))
     with pytest.raises(
         RecordError, match=r"corrupt: the JPEG's data are damaged: \d+ extraneous bytes before marker 0xd9"
     ):
@@ -140,7 +141,7 @@ def test_what_the_second_decoder_can_not_judge_goes_to_the_graph() -> None:
     assert jpeg.decode(data).pixels is None
     stored, pixels = normalise.normalise_jpeg(data[:-2], max_pixels=DEFAULT_MAX_PIXELS, quality=10)
     assert stored == data
-    np.testing.assert_array_equal(pixels, graph.decode_plain_jpeg(data))
+    np.testing.assert_array_equal(pixels, decoding.decode_plain_jpeg(data))
     start = scan_at(data)
     with pytest.raises(RecordError, match="truncated: TensorFlow can't decode this JPEG"):
         normalise.decode_rgb(data[: (start + len(data)) // 2] + END_MARK)

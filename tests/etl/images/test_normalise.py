@@ -12,7 +12,8 @@ from PIL import Image, ImageFile, ImageOps
 
 from etl.errors import RecordError
 from etl.images import encode as jpeg_encoder
-from etl.images import graph, normalise
+from etl.images import normalise
+from etl.images.graph import decoding
 from etl.images.header import MAX_SIDE
 from etl.images.sniff import sniff
 from tests.etl.images.drawing import SIZE, bmp, encode, exif_block, on_white, picture, stored_for, with_exif
@@ -71,7 +72,7 @@ def test_only_plain_jpegs_pass_for_stored_ones() -> None:
         normalise.verify_jpeg(encode(TRUTH, "JPEG")[:-2])
 
 
-@pytest.mark.parametrize("resize", graph.RESIZES)
+@pytest.mark.parametrize("resize", decoding.RESIZES)
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
 def test_loading_is_decoding_then_resizing(mode: str, resize: str) -> None:
     check_loading(encode(TRUTH, "JPEG", mode), resize)
@@ -95,7 +96,7 @@ def test_loading_takes_every_format(data: bytes) -> None:
 
 def check_loading(data: bytes, resize: str) -> None:
     loaded = normalise.load_pixels(data, height=SIZE[0], width=SIZE[1], resize=resize)
-    expected = graph.resize_image(normalise.decode_rgb(data), *SIZE, resize).numpy()
+    expected = decoding.resize_image(normalise.decode_rgb(data), *SIZE, resize).numpy()
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, expected)
 

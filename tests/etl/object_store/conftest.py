@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.gcs.fixtures import gcs, gcs_server
+from tests.fakes.gcs.fixtures import gcs, gcs_server
 
 __all__ = ["gcs", "gcs_server"]

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from etl import inspect, run, storage
-from etl import manifest as manifests
 from etl.errors import run_main
-from etl.manifest import Manifest
-from tests.gcs.emulator import Gcs
-from tests.gcs.faults import UNRELIABLE, Fault
+from etl.format import manifest as manifests
+from etl.format.manifest import Manifest
+from tests.fakes.gcs.emulator import Gcs
+from tests.fakes.gcs.faults import UNRELIABLE, Fault
 from tests.photos import jpeg, make_folder, picture
 
 ALPHA = 0.35
@@ -255,7 +255,7 @@ def test_a_bucket_that_fails_now_and_then_loses_and_doubles_nothing(gcs: Gcs, tm
 
 def test_listing_reads_no_file_for_its_digest(gcs: Gcs, tmp_path: Path) -> None:
     from etl.config import EtlConfig
-    from etl.plan import Plan
+    from etl.plan.plan import Plan
     from etl.sources.options import SourceOptions
 
     folder = make_folder(tmp_path, 150)
@@ -314,7 +314,7 @@ def test_what_fails_says_so_in_one_line(
 ) -> None:
     source, output, faults, code, message = FAILURES[name]
     if name.startswith("may"):
-        monkeypatch.setattr("etl.stores.gcs_client._is_nobody", lambda: False)
+        monkeypatch.setattr("etl.storage.gcs_client._is_nobody", lambda: False)
     monkeypatch.setenv("PETALSTREAM_STORAGE_SECONDS", "2")
     gcs.upload(folder, "in/")
     gcs.configure(faults=faults)

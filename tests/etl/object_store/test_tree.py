@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from etl.errors import ConfigError
-from etl.manifest import Counts, Manifest, to_json
-from etl.sources import folder, tree
+from etl.format.manifest import Counts, Manifest, to_json
+from etl.sources import folder
+from etl.sources.files import tree
 from etl.sources.options import SourceOptions
-from tests.gcs.emulator import Gcs
+from tests.fakes.gcs.emulator import Gcs
 
 FILES = {
     **dict.fromkeys(("cat/1.jpg", "cat/deep/2.jpg", "dog/3.jpg", "beside.jpg", "dog/film.mp4"), b"x"),

@@ -21,7 +21,8 @@ from PIL import Image
 
 from etl import sources
 from etl.errors import ConfigError, DatasetError
-from etl.sources import archive, cifar10, pickles, splits
+from etl.sources import cifar10, pickles, splits
+from etl.sources.files import archive
 from etl.sources.options import SourceOptions
 
 NAMES = ["plane", "car", "bird"]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from etl import sources
 from etl.config import EtlConfig
 from etl.errors import ConfigError
-from etl.plan import Plan
+from etl.plan.plan import Plan
 from etl.records import SourceImage
 from etl.sources import csv
 from etl.sources.columns import CsvOptions

@@ -8,7 +8,8 @@ import pytest
 
 from etl import sources
 from etl.errors import ConfigError
-from etl.sources import archive, flowers
+from etl.sources import flowers
+from etl.sources.files import archive
 from etl.sources.options import SourceOptions
 
 

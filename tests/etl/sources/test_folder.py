@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from etl import sources
 from etl.errors import ConfigError
-from etl.manifest import Counts, Manifest, to_json
+from etl.format.manifest import Counts, Manifest, to_json
+from etl.format.schema import COMMON_FEATURES
 from etl.records import SourceImage
-from etl.schema import COMMON_FEATURES
-from etl.sources import declared, folder, tree
+from etl.sources import declared, folder
+from etl.sources.files import tree
 from etl.sources.options import SourceOptions
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from etl import reasons, run, sources
-from etl.errors import ConfigError, DatasetError, PetalstreamError
+from etl import run, sources
+from etl.errors import ConfigError, DatasetError, PetalstreamError, reasons
 from etl.options import parse, parser
 from tests.captions import make_captioned, programs, rejected
 

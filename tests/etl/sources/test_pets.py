@@ -12,9 +12,10 @@ from PIL import Image
 
 from etl import sources
 from etl.errors import ConfigError, DatasetError, RecordError
+from etl.format.schema import encode_example
 from etl.records import FeatureSpec, SourceImage
-from etl.schema import encode_example
-from etl.sources import archive, boxes, pets, splits
+from etl.sources import boxes, pets, splits
+from etl.sources.files import archive
 
 HEAD = b"""<annotation><filename>Birman_1.jpg</filename>
 <size><width>400</width><height>200</height><depth>3</depth></size>

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from etl.images import graph
+from etl.images.graph import decoding
 from tests.datasets import draw_image, image_size_of, write_dataset
 from tests.trainer.ingest.batches import assert_equal, by_label, epoch, labels
 from tests.trainer.ingest.conftest import CLASS_NAMES, NUM_TRAIN
@@ -48,7 +48,7 @@ def test_validation_decodes_exactly_as_the_exported_model(tiny: Path, jpegs: dic
     images = by_label(epoch(tiny, "jpeg", batch_size=8, image_size=(20, 28), resize=resize))
     assert len(images) == NUM_TRAIN
     for label, image in images.items():
-        np.testing.assert_array_equal(image, graph.decode_resized(tf.constant(jpegs[label]), 20, 28, resize))
+        np.testing.assert_array_equal(image, decoding.decode_resized(tf.constant(jpegs[label]), 20, 28, resize))
 
 
 def test_training_without_windows_decodes_like_validation(tiny: Path) -> None:
@@ -65,13 +65,13 @@ def test_a_jpeg_stored_in_the_size_wanted_is_not_resized(tmp_path: Path) -> None
     for path in sorted((tmp_path / "jpeg").iterdir()):
         for record in tf.data.TFRecordDataset(str(path)):
             example = tf.train.Example.FromString(record.numpy()).features.feature
-            decoded = graph.decode_rgb(tf.constant(example["image"].bytes_list.value[0]))
+            decoded = decoding.decode_rgb(tf.constant(example["image"].bytes_list.value[0]))
             np.testing.assert_array_equal(images[example["label_int"].int64_list.value[0]], decoded)
 
 
 def test_pixels_in_another_size_are_resized_with_the_stored_mode(tiny: Path) -> None:
     for label, image in by_label(epoch(tiny, "pixel", image_size=(16, 20))).items():
-        expected = graph.resize_image(tf.constant(draw_image(label, (32, 48))), 16, 20, "pad")
+        expected = decoding.resize_image(tf.constant(draw_image(label, (32, 48))), 16, 20, "pad")
         np.testing.assert_array_equal(image, expected)
 
 
@@ -80,7 +80,7 @@ def test_the_chapters_floats_give_the_pixels_they_were_made_from(tiny_floats: Pa
     assert len(images) == NUM_TRAIN
     for label, image in images.items():
         pixels = tf.constant(draw_image(label, image_size_of(label)))
-        np.testing.assert_array_equal(image, graph.resize_image(pixels, 20, 24, "crop"))
+        np.testing.assert_array_equal(image, decoding.resize_image(pixels, 20, 24, "crop"))
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])

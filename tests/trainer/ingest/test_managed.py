@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import manifest
 from etl.errors import ConfigError, DatasetError, run_main
+from etl.format import manifest
 from tests.damage import damaged_json, fuzzed
 from tests.trainer.conftest import CLASS_NAMES, FLAGS, NUM_EXAMPLES, SIZE
 from trainer import ingest, task

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import manifest as manifests
 from etl.errors import ConfigError, DatasetError
+from etl.format import manifest as manifests
 from tests.datasets import write_dataset
 from trainer import ingest
 from trainer.ingest import IngestConfig
@@ -16,9 +16,9 @@ from trainer.ingest.plan import resolve
 
 
 def test_the_resizes_are_those_of_the_decode_function() -> None:
-    from etl.images import graph
+    from etl.images.graph import decoding
 
-    assert RESIZES == graph.RESIZES
+    assert RESIZES == decoding.RESIZES
 
 
 def test_photographs_of_many_sizes_need_an_image_size(tiny: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from etl.errors import DatasetError
-from etl.manifest import Manifest
+from etl.format.manifest import Manifest
 from tests.datasets import write_dataset
 from trainer import ingest
 from trainer.ingest import IngestConfig

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from etl.errors import ConfigError
-from trainer import mobilenet
-from trainer.models import build, with_images
+from trainer.models import backbone, build, with_images
 
 # MobileNetV2's smallest width.
 ALPHA = 0.35
@@ -135,7 +134,7 @@ def test_weights_that_can_not_be_had_are_refused_in_one_line(tmp_path: Path, con
 def test_embeddings_and_images_get_the_same_answer(weights: str) -> None:
     import keras
 
-    from etl import embedding
+    from etl.variants import embedding
 
     images = RANDOM.integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     head = build("embedding_head", num_classes=3, num_hidden=5)
@@ -145,7 +144,7 @@ def test_embeddings_and_images_get_the_same_answer(weights: str) -> None:
     network = embedding.Network(weights, ALPHA)
     expected = np.asarray(head(network.embed(images)))
     np.testing.assert_allclose(np.asarray(combined(images)), expected, atol=1e-5)
-    assert mobilenet.digest(combined) == network.weights_digest
+    assert backbone.digest(combined) == network.weights_digest
     assert isinstance(combined, keras.Model)
 
     manifest = {"weights": weights, "alpha": ALPHA, "weights_sha256": network.weights_digest}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.gcs.emulator import Gcs
-from tests.gcs.faults import DENIED, UNRELIABLE
+from tests.fakes.gcs.emulator import Gcs
+from tests.fakes.gcs.faults import DENIED, UNRELIABLE
 from tests.trainer.conftest import FLAGS
-from trainer import output
+from trainer.training import output
 
 # Not the test's own process: TensorFlow reads the variables that lead it to the emulator once.
 TASK = (sys.executable, "-m", "trainer.task", "--variant", "pixel", *FLAGS)

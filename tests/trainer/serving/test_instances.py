@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.served import Serve
 from trainer.serving.instances import MAX_INSTANCES, BadRequestError, read_request
+from trainer.serving.served_model import Serve
 
 
 class Signature:

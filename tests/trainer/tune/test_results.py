@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from etl.errors import ConfigError, DatasetError
 from tests.damage import damaged_json, fuzzed
-from trainer import environment, tuner
+from trainer import environment
+from trainer.training import hypertune
 from trainer.tune import metrics, results
 from trainer.tune.results import COMPLETED, FAILED, STOPPED, Result
 
@@ -33,10 +34,10 @@ def test_what_the_trainer_writes_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv(environment.TRIAL, "3")
     # Killed behind the second epoch's line and before its backup, a trial reports it again.
     for epoch, value in [(1, 0.5), (2, 2 / 3), (2, 2 / 3), (3, 0.6)]:
-        tuner.report("accuracy", value, epoch)
+        hypertune.report("accuracy", value, epoch)
     assert metrics.read(path, "accuracy") == {1: 0.5, 2: 2 / 3, 3: 0.6}
     assert metrics.read(path, "loss") == {}
-    tuner.report("accuracy", float("nan"), 4)
+    hypertune.report("accuracy", float("nan"), 4)
     assert list(metrics.read(path, "accuracy")) == [1, 2, 3]
 
 

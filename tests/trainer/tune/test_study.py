@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from tests.trainer.tune.jobs import make_job
-from trainer import output
+from trainer.training import output
 from trainer.tune import spec
 from trainer.tune.search import Search
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from etl.errors import run_main
-from tests.vertex_server.resources import ROUTES
-from tests.vertex_server.server import VertexServer
-from tests.vertex_server.server import run as run_server
+from tests.fakes.vertex.resources import ROUTES
+from tests.fakes.vertex.server import VertexServer
+from tests.fakes.vertex.server import run as run_server
+from tests.trainer.vertex.deployed import Run, deploy, endpoint, gcs, gcs_server, photos, put_model
 from trainer import environment
-from trainer.vertex import clients
 from trainer.vertex.__main__ import main
-from trainer.vertex.options import PROJECT_VARIABLE, REGION_VARIABLE, Cloud
+from trainer.vertex.api import clients
+from trainer.vertex.api.options import PROJECT_VARIABLE, REGION_VARIABLE, Cloud
+
+__all__ = ["Run", "deploy", "endpoint", "gcs", "gcs_server", "photos", "put_model"]
 
 CLOUD = Cloud("petals-123", "europe-west4")
-
-Run = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +28,8 @@ def vertex_server() -> Iterator[VertexServer]:
     """One server for all tests of a process."""
     pytest.importorskip("google.cloud.aiplatform_v1")
     serving = []
-    if importlib.util.find_spec("tests.vertex_server.serving"):
-        serving = list(importlib.import_module("tests.vertex_server.serving").ROUTES)
+    if importlib.util.find_spec("tests.fakes.vertex.serving"):
+        serving = list(importlib.import_module("tests.fakes.vertex.serving").ROUTES)
     with run_server([*serving, *ROUTES]) as server:
         yield server
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from etl import manifest
 from etl.errors import ConfigError, DatasetError
-from etl.manifest import Counts, ImageSpec, Manifest, Split, Variant
-from etl.schema import COMMON_FEATURES
-from tests.vertex_server.jobs import script
-from tests.vertex_server.server import VertexServer
-from trainer.vertex import photo_lists, requests, waiting
-from trainer.vertex.buckets import Buckets
-from trainer.vertex.kinds import KINDS
-from trainer.vertex.options import Cloud
+from etl.format import manifest
+from etl.format.manifest import Counts, ImageSpec, Manifest, Split, Variant
+from etl.format.schema import COMMON_FEATURES
+from tests.fakes.vertex.jobs import script
+from tests.fakes.vertex.server import VertexServer
+from trainer.vertex.api import requests, waiting
+from trainer.vertex.api.buckets import Buckets
+from trainer.vertex.api.kinds import KINDS
+from trainer.vertex.api.options import Cloud
+from trainer.vertex.data import image_lists
 
 Run = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
@@ -164,7 +165,7 @@ ROWS = [
 
 def test_a_list_is_made_of_a_data_set_of_ours(tmp_path: Path, cloud: Cloud) -> None:
     path = tmp_path / "list.jsonl"
-    assert photo_lists.write(str(make_data(tmp_path / "data", ROWS)), "gs://b/photos", path, Buckets(cloud)) == 3
+    assert image_lists.write(str(make_data(tmp_path / "data", ROWS)), "gs://b/photos", path, Buckets(cloud)) == 3
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert lines[1] == {
         "imageGcsUri": "gs://b/photos/roses/ü.jpg",
@@ -178,27 +179,27 @@ def test_a_list_is_made_of_a_data_set_of_ours(tmp_path: Path, cloud: Cloud) -> N
 def test_what_is_in_no_file_has_no_address(tmp_path: Path, cloud: Cloud) -> None:
     data_dir = make_data(tmp_path / "data", [{"key": "batch_1-7", "split": "train", "label": "daisy"}])
     with pytest.raises(ConfigError, match="--from_data_dir: got 'batch_1-7', expected records whose keys are files"):
-        photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+        image_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
 
 
 def test_a_data_set_without_an_index_is_refused(tmp_path: Path, cloud: Cloud) -> None:
     data_dir = make_data(tmp_path / "data", ROWS)
     (data_dir / "jpeg" / "index.parquet").unlink()
     with pytest.raises(DatasetError, match=r"jpeg/index\.parquet: it isn't there"):
-        photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+        image_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
     for damaged in (b"", b"PAR1 and no more", b"[" * 100_000):
         (data_dir / "jpeg" / "index.parquet").write_bytes(damaged)
         with pytest.raises(DatasetError, match=r"index\.parquet: can't be read: "):
-            photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+            image_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     rows: list[dict[str, Any]] = [{**ROWS[0], "key": None}, {**ROWS[0], "key": 7}]
     for number, row in enumerate(rows):
         data_dir = make_data(tmp_path / f"rows-{number}", ROWS)
         parquet.write_table(pyarrow.Table.from_pylist([row]), data_dir / "jpeg" / "index.parquet")
         with pytest.raises(DatasetError, match=r"key, split or label are no texts, or not there"):
-            photo_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+            image_lists.write(str(data_dir), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
     with pytest.raises(DatasetError, match=r"nowhere: no manifest\.json"):
-        photo_lists.write(str(tmp_path / "nowhere"), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
+        image_lists.write(str(tmp_path / "nowhere"), "gs://b", tmp_path / "list.jsonl", Buckets(cloud))
 
 
 def test_the_dry_run_says_where_the_list_would_be(

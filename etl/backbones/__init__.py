@@ -1,0 +1,1 @@
+"""Networks that others are built on, for both halves."""

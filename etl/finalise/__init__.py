@@ -1,0 +1,1 @@
+"""The last step of a run: sums, the last moves, the manifest, and what other readers want."""

@@ -1,0 +1,1 @@
+"""The contract between the halves: records, shards, index and manifest of a data set."""

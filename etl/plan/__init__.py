@@ -1,0 +1,1 @@
+"""The plan of a run: splits, shards, and the images of each unit of work."""

@@ -1,0 +1,1 @@
+"""A command as a process: its standard streams, its terminal, its exit code."""

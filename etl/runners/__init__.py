@@ -1,0 +1,1 @@
+"""Everything about Beam: the pipeline, and the runners that it runs on."""

@@ -1,0 +1,179 @@
+"""What a run that failed says in one line; the trace goes to a file.
+
+A step's own errors leave their line in the run's folder, since a runner wraps what a worker raised in errors of its
+own. Everything else that a runner raises is told by the last line of its trace, which is the cause.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from etl import interrupts, storage
+from etl.errors import (
+    TRACE_VARIABLE,
+    DatasetError,
+    LimitError,
+    PetalstreamError,
+    decode_failure,
+    encode_failure,
+    find_failure,
+    in_words,
+    limits,
+    one_line,
+)
+
+TRACE_NAME = "traceback.txt"
+# In a run's folder: what `leaving` leaves.
+FAILURE_NAME = "failure.txt"
+# Of a message that a service wrote.
+_MAX_CHARACTERS = 600
+_TRACE = "Traceback (most recent call last)"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
+_KIND = re.compile(r"\b(?:etl|trainer)\.[\w.]*?(\w+Error): ")
+
+
+class RunError(PetalstreamError):
+    """A run that the runner ended, for a reason that no step of ours gave."""
+
+
+@contextmanager
+def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
+    """Turns whatever a runner raises into one line.
+
+    Args:
+        failure_path: Where a step of ours left its line, if one did.
+        log_dir: Folder of the trace; where it isn't on this machine, or is gone, the trace goes to a temporary file.
+        mend: What to do next, for the end of a line that no step of ours left.
+
+    Raises:
+        DatasetError: a step of ours said what is wrong with the data: another try would say the same.
+        RunError: the runner failed otherwise; the line names the file with the trace.
+        PetalstreamError: a step of ours said what was wrong; or as raised in the block.
+        KeyboardInterrupt: a signal ended the block, of which the runner has made an error of its own.
+    """
+    shows_traces = bool(os.environ.get(TRACE_VARIABLE))
+    logger = logging.getLogger("apache_beam")
+    level = logger.level
+    if not shows_traces:
+        # It logs a worker's whole trace, and raises it too.
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except RunError as error:
+        interrupts.check()
+        if shows_traces:
+            traceback.print_exception(error)
+        # A service tells of a job what its last worker said, among much else.
+        told = _left_by_a_step(failure_path)
+        raise (error if told is None else _final(told, error)) from None
+    except PetalstreamError as error:
+        interrupts.check()
+        # In this process Beam raises a step's own error anew, with the step's name in the midst of its words.
+        raise _with_mend(find_failure(error) or error, mend) from None
+    except Exception as error:
+        interrupts.check()
+        if shows_traces:
+            raise
+        told = _left_by_a_step(failure_path) or find_failure(error) or _as_limit(error)
+        if told is not None:
+            raise _with_mend(_final(told, error), mend) from None
+        parts = [f"the run failed: {cause(error)}", _write_trace(error, log_dir), mend]
+        raise RunError("; ".join(filter(None, parts))) from None
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def leaving(building_dir: str) -> Iterator[None]:
+    """Leaves the line of an error of ours in a run's folder, where `telling` finds it, on any runner.
+
+    Raises:
+        LimitError: a limit of the machine was met in the block; or as raised there.
+    """
+    try:
+        with in_words():
+            yield
+    except PetalstreamError as error:
+        # On a full disk the line has no room either; most runners pass it on too.
+        with suppress(PetalstreamError, OSError):
+            storage.write_atomically(f"{building_dir}/{FAILURE_NAME}", encode_failure(error))
+        raise
+
+
+def _left_by_a_step(path: str) -> PetalstreamError | None:
+    """Returns the error that a step left; None where there is none or the store can't be asked."""
+    try:
+        return decode_failure(storage.read_bytes(path)) if storage.exists(path) else None
+    # The store may be what failed; the runner's error is told then.
+    except (PetalstreamError, OSError):
+        return None
+
+
+def _as_limit(error: Exception) -> LimitError | None:
+    """Returns a limit that this process itself has met; a runner's text may hold such words for other reasons."""
+    line = limits.describe(error) if isinstance(error, OSError | MemoryError) else None
+    return None if line is None else LimitError(line)
+
+
+def _with_mend(told: PetalstreamError, mend: str) -> PetalstreamError:
+    """Adds what to do next to a limit of the machine: once that is out of the way, the run can go on."""
+    return LimitError(f"{told}; {mend}") if isinstance(told, LimitError) and mend else told
+
+
+def _final(told: PetalstreamError, error: BaseException) -> PetalstreamError:
+    """Returns what a step told, as the class that it had in the worker where another try would say the same."""
+    kinds = _KIND.findall(str(error))
+    return DatasetError(str(told)) if kinds and kinds[-1] == DatasetError.__name__ else told
+
+
+def cause(error: BaseException) -> str:
+    """Returns what a runner's error comes down to, in one line.
+
+    Args:
+        error: A runner's: its text may hold the whole trace of a worker.
+
+    Returns:
+        The last line of the trace in it, or all of it where there is none, cut where it is long.
+    """
+    # gRPC's errors print their whole state.
+    details = getattr(error, "details", None)
+    text = str(details() or "") if callable(details) else str(error)
+    if _TRACE in text:
+        return essence(text)
+    return essence(f"{type(error).__name__}: {text}" if text.strip() else type(error).__name__)
+
+
+def essence(text: str) -> str:
+    """Returns a message in one line, of a trace the last one that names an exception, cut where it is long."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if _TRACE in text:
+        # Behind it may stand notes of a runner's.
+        text = ([line for line in lines if _RAISED.match(line)] or lines)[-1]
+    # A runner's own numbering of a step says nothing to anybody.
+    text = re.sub(r"(\[while running '[^']*?)-ptransform-\d+'", r"\1'", one_line(text))
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
+
+
+def _write_trace(error: BaseException, folder: str) -> str:
+    """Writes an error's trace into a folder, or where there is room; returns where it is."""
+    trace = "".join(traceback.format_exception(error))
+    folders = [folder] if storage.is_local(folder) and os.path.isdir(folder) else []
+    for place in (*folders, tempfile.gettempdir()):
+        try:
+            if place == folder:
+                path = os.path.join(folder, TRACE_NAME)
+            else:
+                number, path = tempfile.mkstemp(prefix="petalstream-", suffix=f"-{TRACE_NAME}")
+                os.close(number)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(trace)
+        except OSError:
+            continue
+        return f"the trace is in {path}"
+    return f"there is no room for the trace; {TRACE_VARIABLE}=1 shows it"

@@ -1,0 +1,1 @@
+"""Files below a folder, and archives: finding and naming them."""

@@ -1,7 +1,0 @@
-"""Object storage for the tests of this folder."""
-
-from __future__ import annotations
-
-from tests.gcs.fixtures import gcs, gcs_server
-
-__all__ = ["gcs", "gcs_server"]

@@ -1,0 +1,16 @@
+"""What an evaluation looks like: the confusion matrix, the worst mistakes, grey pictures and their colours."""
+
+from __future__ import annotations
+
+from trainer.evaluation.pictures.colours import ColourSample, draw_colours
+from trainer.evaluation.pictures.confusion import draw_confusion
+from trainer.evaluation.pictures.mistakes import Mistake, WorstMistakes, draw_mistakes
+
+__all__ = [
+    "ColourSample",
+    "Mistake",
+    "WorstMistakes",
+    "draw_colours",
+    "draw_confusion",
+    "draw_mistakes",
+]

@@ -1,0 +1,1 @@
+"""Training: a run, its steps, checkpoints and what it shows."""

@@ -1,0 +1,1 @@
+"""The API of Vertex AI: one layer of requests for all commands."""

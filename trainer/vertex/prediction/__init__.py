@@ -1,0 +1,1 @@
+"""Predictions of deployed models, one by one or in batch jobs."""

@@ -1,0 +1,1 @@
+"""A new model for an endpoint, if it is better."""

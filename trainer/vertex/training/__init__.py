@@ -1,0 +1,1 @@
+"""Training and tuning jobs on Vertex AI."""
