@@ -12,6 +12,7 @@ from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
+from etl.paths import join
 from etl.process import lifecycle
 from etl.words import quantity
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _compare((data_dir, manifest), _load(arguments.compare, "--compare"), quick=arguments.quick)
     if arguments.quick:
         return _look(data_dir, manifest)
-    sheet_path = arguments.sheet or manifests.join(data_dir, SHEET_NAME)
+    sheet_path = arguments.sheet or join(data_dir, SHEET_NAME)
     if storage.is_folder(sheet_path):
         raise ConfigError("--sheet", sheet_path, "a file, and this is a folder")
     return _inspect(data_dir, manifest, sheet_path)

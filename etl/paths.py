@@ -11,6 +11,9 @@ from etl.errors import ConfigError
 SUPPORTED = {"gs"}
 EXPECTED = "a local path or gs://bucket/name"
 
+# In an output: how the name of the own folder of an unfinished run starts.
+BUILDING_PREFIX = ".building-"
+
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _GOOD = re.compile(r"[a-z]+://[^/]+(/.*)?", re.DOTALL)
 # Another number of slashes, capitals, no colon: the operator means a bucket, and would get a local folder `gs:`.
@@ -72,3 +75,8 @@ def problem(path: str, folder: str = "") -> str:
     if scheme.lower() == "file":
         return f"did you mean /{path.partition(':')[2].lstrip('/')}?"
     return f"{scheme}:// is not supported: copy the files to a local disk or to gs://"
+
+
+def join(folder: str, *names: str) -> str:
+    """Joins path parts with slashes, for local folders and for object stores alike."""
+    return "/".join([folder.rstrip("/"), *names])

@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# What a source may add to each example: bytes, text, whole numbers or real numbers.
-ExtraValue = bytes | str | int | float | tuple[int, ...] | tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What a store's listing says of one file.
-
-    Attributes:
-        path: In full.
-        num_bytes: Its size; None where the listing doesn't say what a reader would get.
-        md5: Of its bytes, 32 hexadecimal digits; "" where the listing doesn't say.
-    """
-
-    path: str
-    num_bytes: int | None = None
-    md5: str = ""
+from etl.format.features import ExtraValue
+from etl.storage.stored import StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +19,8 @@ class SourceImage:
         label: The class name, "" where the source has none.
         split: The split that the source assigns, or None to have one chosen from the content.
         extras: Further features by name, those that the source's `extras` declares.
-        rejection: Where listing alone tells that it can't be written: one of `etl.errors.reasons.REASONS`, or a reason that
-            the source declares.
+        rejection: Where listing alone tells that it can't be written: one of `etl.errors.reasons.REASONS`, or a reason
+            that the source declares.
         message: What was wrong, with `rejection`.
         listed: What the listing of its store said of its file, where the source has it from there.
         ignored: A kind of `sources.names.IGNORED` where it is no input and only counted.
@@ -52,21 +37,6 @@ class SourceImage:
     listed: StoredFile | None = None
     ignored: str = ""
     origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSpec:
-    """How one feature of an example is stored.
-
-    Attributes:
-        dtype: `bytes`, `int64` or `float32`.
-        shape: `()` for one value, `(4,)` for four, `(None,)` for any number.
-        optional: An absent value is stored as an empty list.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...] = ()
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

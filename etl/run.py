@@ -16,11 +16,13 @@ from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
 from etl.errors import EXIT_OK, ConfigError, DatasetError
 from etl.finalise import rejected
-from etl.finalise.finalise import PlanFacts, building_dir, content_digest, read_manifest, recover, unfinished_runs
+from etl.finalise.facts import PlanFacts
 from etl.finalise.report import print_notes, print_plan, print_summary
 from etl.format import manifest
 from etl.options import Command, parse
+from etl.paths import BUILDING_PREFIX, join
 from etl.plan.lines import encode_rejections
+from etl.plan.output import building_dir, content_digest, read_manifest, recover, unfinished_runs
 from etl.plan.plan import Plan
 from etl.plan.resume import JOB_NAME, find, job_digest, keep_done
 from etl.process import lifecycle
@@ -86,10 +88,10 @@ def _write(command: Command) -> int:
 def _holding(config: EtlConfig) -> Iterator[None]:
     """Holds the output, and takes back what a run left that was killed while it published."""
     wait_seconds = math.inf if config.resume else 0.0
-    path = manifest.join(config.output, locks.LOCK_NAME)
+    path = join(config.output, locks.LOCK_NAME)
     with locks.hold(path, "--output", config.output, wait_seconds=wait_seconds):
         if unfinished_runs(config.output):
-            path = manifest.join(config.output, publishing.LOCK_NAME)
+            path = join(config.output, publishing.LOCK_NAME)
             with locks.hold(path, "--output", config.output, wait_seconds=math.inf):
                 recover(config.output)
         yield
@@ -188,7 +190,7 @@ def _is_complete(config: EtlConfig, job: str) -> bool:
     Raises:
         ConfigError: it holds another data set, which may not be replaced.
     """
-    if not config.resume or not storage.exists(manifest.join(config.output, manifest.FILE_NAME)):
+    if not config.resume or not storage.exists(join(config.output, manifest.FILE_NAME)):
         return False
     if manifest.load(config.output, storage.read_text).run.get("job") == job:
         return True
@@ -229,7 +231,7 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
     """Writes down what the workers need, in the run's own folder."""
     config = command.config
     earlier = find(config, job)
-    run_id = earlier.rpartition(manifest.BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
+    run_id = earlier.rpartition(BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
     own_dir = building_dir(config.output, run_id)
     units = []
     for unit, content in plan.units(_plan_dir(config, run_id)):

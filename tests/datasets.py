@@ -12,10 +12,10 @@ from PIL import Image
 
 from etl.format import manifest as manifests
 from etl.format import schema
+from etl.format.features import ExtraValue, FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan import sharding
-from etl.records import ExtraValue, FeatureSpec
 
 CLASS_NAMES = ("circle", "cross", "square")
 VARIANTS = ("jpeg", "pixel", "embedding")

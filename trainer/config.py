@@ -11,16 +11,17 @@ from typing import Any
 from etl.errors import ConfigError
 from trainer import models
 from trainer.ingest import config as ingest_config
-from trainer.models import Value
-from trainer.training import strategy
-from trainer.training.objective import METRICS
-from trainer.training.output import Places
+from trainer.layout import Places
+from trainer.models import METRICS, Value
 
 # What decides which epoch's weights are kept, and whether more of it is better.
 MONITORS: Mapping[str, bool] = MappingProxyType({"accuracy": True, "loss": False})
 
 # Those of `etl.images.graph.decoding`, which can't be imported without TensorFlow.
 RESIZES = ("pad", "crop", "stretch")
+
+# What a run is spread over: `trainer.training.strategy`.
+DISTRIBUTIONS = ("auto", "cpu", "gpus_one_machine", "gpus_multiple_machines", "tpu")
 
 LRATE_DECAYS = ("cosine", "none")
 
@@ -68,7 +69,7 @@ class TrainConfig:
         patience: Epochs without a better one after which training stops; None to train all of them.
         seed: Of the first weights, the order of the images and all else that is drawn.
         init_from: A model to go on from: a run's output folder, or a `.keras` file; None for fresh weights.
-        distribute: What to run on, one of `trainer.training.strategy.CHOICES`.
+        distribute: What to run on, one of `trainer.training.DISTRIBUTIONS`.
         share: How several workers divide an epoch, as `IngestConfig.share`.
         data_service: The dispatcher of a tf.data service that makes the training batches, `host:port`; None to make
             them here.
@@ -206,7 +207,7 @@ _COUNTS = {
 _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "lrate_decay": LRATE_DECAYS,
     "resize": (*RESIZES, None),
-    "distribute": strategy.CHOICES,
+    "distribute": DISTRIBUTIONS,
     "share": ingest_config.SHARES,
     "serving_input": SERVING_INPUTS,
     "serving_formats": SERVING_FORMATS,

@@ -15,11 +15,10 @@ from etl.cli import Parser, is_digits, number, parse_size, unknown_option
 from etl.errors import ConfigError, one_line
 from etl.format.parsing import parse_yaml
 from trainer import environment
-from trainer.config import LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
+from trainer.config import DISTRIBUTIONS, LRATE_DECAYS, MONITORS, RESIZES, SERVING_FORMATS, SERVING_INPUTS, TrainConfig
 from trainer.files import is_remote, read_bytes
 from trainer.ingest.config import SHARES
 from trainer.models import HYPERPARAMETERS, MODELS
-from trainer.training.strategy import CHOICES as DISTRIBUTIONS
 
 PROG = "trainer.task"
 

@@ -19,7 +19,7 @@ from etl.cli import import_tensorflow, load_tensorflow, note, say_loading
 from etl.errors import EXIT_OK
 from etl.errors.limits import naming
 from etl.process import lifecycle
-from trainer import models
+from trainer import layout, models
 from trainer.config import binding_flags
 from trainer.options import RESOLVED, parse
 from trainer.training import checkpoint, data_service, output
@@ -109,8 +109,8 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
         extras = Extras(folder)
         evaluation = _write_extras(folder, config, data, trained, extras)
         state = replace(trained.state, facts={**trained.state.facts, "missing": extras.missing})
-        checkpoint.write_file(folder / output.STATE_NAME, state)
-        names = [name for name in output.FILES if (folder / name).exists()]
+        checkpoint.write_file(folder / layout.STATE_NAME, state)
+        names = [name for name in layout.FILES if (folder / name).exists()]
     checkpoint.remove(places.checkpoint_dir)
     print_summary(config, data, trained, evaluation, time.monotonic() - started, names)
     extras.check(places.model_dir)
@@ -126,11 +126,11 @@ def _describe_unfinished(config: TrainConfig) -> str:
     return ", ".join(f"with --{name} {theirs}, not {own}" for name, (own, theirs) in list(found.items())[:3])
 
 
-def _find_finished(places: output.Places) -> checkpoint.State | None:
+def _find_finished(places: layout.Places) -> checkpoint.State | None:
     """Returns the state that a finished run left, where no unfinished one is newer."""
     if checkpoint.exists(places.checkpoint_dir):
         return None
-    return checkpoint.read_file(posixpath.join(places.output_dir, output.STATE_NAME))
+    return checkpoint.read_file(posixpath.join(places.output_dir, layout.STATE_NAME))
 
 
 def _is_done(config: TrainConfig, saved: checkpoint.State | None) -> bool:
@@ -143,7 +143,7 @@ def _say_missing(data: Data) -> None:
     if "validation" not in data.num_examples:
         print("no validation split: the last epoch's model is kept, --patience does nothing", file=sys.stderr)
     if "test" not in data.num_examples:
-        print(f"no test split: not evaluated, there will be no {output.EVALUATION_NAME}", file=sys.stderr)
+        print(f"no test split: not evaluated, there will be no {layout.EVALUATION_NAME}", file=sys.stderr)
 
 
 def _write_extras(
@@ -153,17 +153,17 @@ def _write_extras(
     from trainer.training import damage
     from trainer.training.objective import make_objective
 
-    with extras.making(output.CURVES_NAME):
+    with extras.making(layout.CURVES_NAME):
         # Within the block, as below: a plotting library that can't be loaded costs no model.
         from trainer.evaluation.curves import CLASSES, COLOURS, draw_curves
 
         title = f"{config.model} on {data.dataset} ({data.variant}, {data.image_size[0]}x{data.image_size[1]})"
         metrics = COLOURS if data.gives == "colours" else CLASSES
-        draw_curves(trained.history, trained.best_epoch, title, folder / output.CURVES_NAME, metrics)
+        draw_curves(trained.history, trained.best_epoch, title, folder / layout.CURVES_NAME, metrics)
     evaluation = None
     if "test" in data.num_examples:
         prepare = make_objective(data.gives).prepare
-        with extras.making(output.EVALUATION_NAME), damage.reading(config, data, "test"):
+        with extras.making(layout.EVALUATION_NAME), damage.reading(config, data, "test"):
             from trainer.evaluation.evaluate import evaluate_run
 
             test = data.load("test", config)
@@ -174,8 +174,8 @@ def _write_extras(
                 )
             damage.check_count(config, data, "test", scores["num_examples"], data.num_examples["test"])
             evaluation = {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
-            _write_json(folder / output.EVALUATION_NAME, evaluation)
-    with extras.making(output.TENSORBOARD_NAME):
+            _write_json(folder / layout.EVALUATION_NAME, evaluation)
+    with extras.making(layout.TENSORBOARD_NAME):
         trained.board.evaluation(evaluation or {}, folder)
         trained.board.close()
     return evaluation
@@ -186,15 +186,15 @@ def _write_model(folder: Path, config: TrainConfig, data: Data, trained: Trained
     from trainer.serving.export import export_model, save_keras
 
     resolved = describe(config, data)
-    (folder / output.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
-    _write_json(folder / output.HISTORY_NAME, trained.history)
-    save_keras(trained.model, folder / output.KERAS_NAME)
+    (folder / layout.CONFIG_NAME).write_text(to_yaml(resolved), encoding="utf-8")
+    _write_json(folder / layout.HISTORY_NAME, trained.history)
+    save_keras(trained.model, folder / layout.KERAS_NAME)
     facts = {"model": config.model, "best_epoch": trained.best_epoch, "software": resolved[RESOLVED]["software"]}
     served = models.with_images(config.model, trained.model, config.hyperparameters, data.embedding)
     export_model(
         served,
         data,
-        folder / output.MODEL_NAME,
+        folder / layout.MODEL_NAME,
         facts,
         serving_input=config.serving_input,
         serving_formats=config.serving_formats,

@@ -20,8 +20,8 @@ import numpy as np
 
 from benchmarks.harness.datasets import MODEL_SIDE
 from benchmarks.harness.machine import usable_cores
+from etl.format.features import FeatureSpec
 from etl.format.schema import EMBEDDING_SIZE, feature_spec
-from etl.records import FeatureSpec
 from trainer import ingest
 from trainer.data import load_manifest
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from etl import storage
 from etl.card.page import render
 from etl.card.samples import Sample, Samples, collect_samples, read_rejected_examples
-from etl.format import manifest as manifests
 from etl.format.manifest import Manifest
+from etl.paths import join
 
 FILE_NAME = "card.html"
 
@@ -31,6 +31,6 @@ def write_card(data_dir: str, manifest: Manifest) -> str:
         DatasetError: a shard is missing or damaged.
     """
     page = render(manifest, collect_samples(data_dir, manifest), read_rejected_examples(data_dir, manifest))
-    path = manifests.join(data_dir, FILE_NAME)
+    path = join(data_dir, FILE_NAME)
     storage.write_atomically(path, page.encode())
     return path

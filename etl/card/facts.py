@@ -8,8 +8,9 @@ from etl import sources
 from etl.card import charts, figures
 from etl.card.charts import Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
+from etl.format.features import FeatureSpec
 from etl.format.manifest import ImageSpec, Manifest, Statistics, Variant
-from etl.records import FeatureSpec, Rejection
+from etl.records import Rejection
 from etl.words import quantity
 
 _CHANNELS = ("red", "green", "blue")

@@ -19,6 +19,7 @@ from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
 from etl.format.parsing import make, parse_json
 from etl.format.tfrecord import read_records
+from etl.paths import join
 from etl.records import Rejection
 
 # With more the page is neither read nor light.
@@ -132,7 +133,7 @@ def read_rejected_examples(data_dir: str, manifest: Manifest) -> dict[str, list[
         DatasetError: a line that can't be read.
     """
     found: dict[str, list[Rejection]] = {reason: [] for reason, count in manifest.counts.rejected.items() if count}
-    path = manifests.join(data_dir, manifests.REJECTED_NAME)
+    path = join(data_dir, manifests.REJECTED_NAME)
     if not found or not storage.exists(path):
         return {}
     with storage.open_stream(path) as file:
@@ -154,7 +155,7 @@ def _records(data_dir: str, variant: Variant) -> Iterator[tuple[str, str, bytes]
     """Yields split, file and record, in the order of the splits and shards."""
     for split in variant.splits.values():
         for shard in split.shards:
-            path = manifests.join(data_dir, variant.name, shard.name)
+            path = join(data_dir, variant.name, shard.name)
             try:
                 with storage.open_stream(path) as file:
                     stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if variant.compression == "gzip" else file

@@ -9,6 +9,7 @@ from typing import NoReturn
 from etl import storage
 from etl.errors import DatasetError, reasons
 from etl.format import manifest as manifests
+from etl.paths import join
 from etl.plan.lines import encode_rejections
 from etl.records import Rejection
 from etl.words import cut, quantity
@@ -78,7 +79,7 @@ def _examples(first: list[Rejection]) -> Iterator[str]:
 
 
 def _keep(rejections: list[Rejection], output: str) -> str:
-    is_there = storage.exists(manifests.join(output, manifests.FILE_NAME))
-    path = manifests.join(output, FAILED_NAME if is_there else manifests.REJECTED_NAME)
+    is_there = storage.exists(join(output, manifests.FILE_NAME))
+    path = join(output, FAILED_NAME if is_there else manifests.REJECTED_NAME)
     storage.write_atomically(path, encode_rejections(rejections))
     return path

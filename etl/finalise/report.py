@@ -11,6 +11,7 @@ from etl.cli import console as open_console
 from etl.cli import show_line
 from etl.errors import reasons
 from etl.format import manifest as manifests
+from etl.paths import join
 from etl.sources import notes
 from etl.sources.files.names import IGNORED
 from etl.words import one_line, quantity
@@ -93,7 +94,7 @@ def print_summary(config: EtlConfig, manifest: Manifest) -> None:
     for line in (
         *notes.empty_classes((name, totals[name]) for name in manifest.class_names),
         *notes.duplicates(*across),
-        manifests.join(config.output, manifests.FILE_NAME),
+        join(config.output, manifests.FILE_NAME),
     ):
         show_line(line)
 

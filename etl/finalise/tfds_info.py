@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl import storage
-from etl.format import manifest as manifests
+from etl.format.features import FeatureSpec
 from etl.format.manifest import ImageSpec, Manifest, Variant
-from etl.records import FeatureSpec
+from etl.paths import join
 from etl.words import quantity
 
 INFO_NAME = "dataset_info.json"
@@ -44,7 +44,7 @@ def write_info(data_dir: str, manifest: Manifest, variant: Variant) -> None:
     if _fit_on_lines(names):
         files[LABELS_NAME] = "".join(f"{name}\n" for name in names)
     for name, text in files.items():
-        storage.write_atomically(manifests.join(data_dir, variant.name, name), text.encode())
+        storage.write_atomically(join(data_dir, variant.name, name), text.encode())
 
 
 def dataset_info(manifest: Manifest, variant: Variant) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from etl import storage
 from etl.errors import DatasetError
-from etl.format import manifest as manifests
 from etl.format.manifest import Variant
 from etl.format.tfrecord import FRAME_BYTES
-from etl.records import PlannedImage
+from etl.paths import join
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,15 +76,18 @@ class RecordList:
         self._file.close()
         self.sha256 = self._file.sha256
 
-    def add(self, image: PlannedImage, shape: Sequence[int], length: int) -> None:
+    def add(self, key: str, label: str, label_int: int, digest: str, shape: Sequence[int], length: int) -> None:
         """Appends the record that was just written.
 
         Args:
-            image: What it holds.
+            key: Of its image.
+            label: The class name.
+            label_int: The label's place among the class names.
+            digest: MD5 of the image's file in hexadecimal.
             shape: Height, width and channels, as the record says.
             length: Of the record in bytes, without its frame.
         """
-        self._rows.append((image.key, image.label, image.label_int, *shape, length, image.digest))
+        self._rows.append((key, label, label_int, *shape, length, digest))
         if len(self._rows) >= _ROWS_PER_BATCH:
             self._flush()
 
@@ -136,7 +138,7 @@ def write_index(data_dir: str, variant: Variant, list_paths: Sequence[str], buil
                     f"{variant.name}/{shard.name}: {shard.num_examples:,} examples, its list has {num_records:,}"
                 )
         groups.finish()
-    storage.move(path, manifests.join(data_dir, variant.name, FILE_NAME))
+    storage.move(path, join(data_dir, variant.name, FILE_NAME))
     return IndexFile(file.num_bytes, file.sha256)
 
 

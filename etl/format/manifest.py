@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
+from etl.format.features import FeatureSpec
 from etl.format.parsing import is_text, make, parse_json, to_tuple
 from etl.format.schema import SCHEMA_VERSION
-from etl.records import FeatureSpec
+from etl.paths import join
 
 FILE_NAME = "manifest.json"
 REJECTED_NAME = "rejected.jsonl"
-# In an output: how the name of the own folder of an unfinished run starts.
-BUILDING_PREFIX = ".building-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +257,6 @@ def load(data_dir: str | Path, read_text: Callable[[str], str] | None = None) ->
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8: it was edited by hand or damaged") from error
     return from_json(text, path)
-
-
-def join(folder: str, *names: str) -> str:
-    """Joins path parts with slashes, for local folders and for object stores alike."""
-    return "/".join([folder.rstrip("/"), *names])
 
 
 def _read_local(path: str) -> str:

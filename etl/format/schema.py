@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl.records import ExtraValue, FeatureSpec
+from etl.format.features import ExtraValue, FeatureSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf

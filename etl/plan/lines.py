@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from etl.errors import DatasetError, one_line
+from etl.format.features import ExtraValue
 from etl.format.parsing import make, parse_json, split_lines, to_tuple
-from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
+from etl.records import PlannedImage, Rejection, Unit, UnitResult
 
 
 def encode_extras(extras: Mapping[str, ExtraValue]) -> str:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from etl import storage
 from etl.backbones.mobilenet import IMAGENET
 from etl.config import EtlConfig
-from etl.finalise.finalise import software, unfinished_runs
 from etl.parallel import ordered_map
 from etl.plan.lines import decode_rejections, decode_result
-from etl.records import StoredFile, Unit, UnitResult
+from etl.plan.output import unfinished_runs
+from etl.plan.software import software
+from etl.records import Unit, UnitResult
 from etl.storage.reading import NUM_READERS
+from etl.storage.stored import StoredFile
 
 JOB_NAME = "job.txt"
 _CHUNK_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from etl.config import EtlConfig
-from etl.finalise.finalise import PlanFacts
+from etl.finalise.facts import PlanFacts
 from etl.records import Unit
 from etl.runners.transforms import Assemble, Finalise, WriteUnit
 

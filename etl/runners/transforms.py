@@ -11,7 +11,8 @@ from apache_beam.metrics import Metrics
 from etl import storage
 from etl.config import EtlConfig
 from etl.errors import DatasetError
-from etl.finalise.finalise import PlanFacts, finalise
+from etl.finalise.facts import PlanFacts
+from etl.finalise.finalise import finalise
 from etl.plan.lines import decode_result
 from etl.records import Unit, UnitResult
 from etl.runners.failures import leaving

@@ -26,7 +26,8 @@ import numpy as np
 
 from etl import storage
 from etl.errors import ConfigError, DatasetError
-from etl.records import FeatureSpec, SourceImage
+from etl.format.features import FeatureSpec
+from etl.records import SourceImage
 from etl.sources import pickles, splits, vocabulary
 from etl.sources.files import archive, tree
 from etl.sources.options import Origin, SourceOptions

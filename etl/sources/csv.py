@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 
 from etl import paths, storage
 from etl.errors import ConfigError
+from etl.format.features import FeatureSpec
 from etl.format.parsing import is_text
-from etl.records import FeatureSpec, SourceImage
+from etl.records import SourceImage
 from etl.sources import splits, vocabulary
 from etl.sources.columns import EXPECTED, CsvOptions, Layout, learn, open_text
 from etl.sources.files import names, tree

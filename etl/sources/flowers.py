@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from etl import storage
-from etl.records import FeatureSpec, SourceImage
+from etl.format.features import FeatureSpec
+from etl.records import SourceImage
 from etl.sources import folder
 from etl.sources.files import archive
 from etl.sources.options import Origin, SourceOptions

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from etl import storage
 from etl.errors import ConfigError
+from etl.format.features import FeatureSpec
 from etl.format.schema import VARIANTS
-from etl.records import FeatureSpec, SourceImage
+from etl.records import SourceImage
 from etl.sources import splits, vocabulary
 from etl.sources.files import names, tree
 from etl.sources.files.found import FoundFile

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from etl import storage
 from etl.cli import is_digits
 from etl.errors import ConfigError, DatasetError, RecordError, reading
-from etl.records import ExtraValue, FeatureSpec, SourceImage
+from etl.format.features import ExtraValue, FeatureSpec
+from etl.records import SourceImage
 from etl.sources import boxes, splits, vocabulary
 from etl.sources.files import archive, names, tree
 from etl.sources.options import Origin, SourceOptions, option

@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 
 from etl import paths
 from etl.errors import UploadLostError
-from etl.records import StoredFile
+from etl.storage.stored import StoredFile
 
 _Result = TypeVar("_Result")
 

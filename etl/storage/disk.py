@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from etl.errors import ConfigError, limits
-from etl.records import StoredFile
+from etl.storage.stored import StoredFile
 
 
 class _NamedFile(io.FileIO):

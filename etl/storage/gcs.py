@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from etl.errors import ConfigError, StorageError
-from etl.format.manifest import BUILDING_PREFIX
 from etl.parallel import ordered_map
-from etl.records import StoredFile
+from etl.paths import BUILDING_PREFIX
 from etl.storage import gcs_versions
 from etl.storage.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, telling
+from etl.storage.stored import StoredFile
 from etl.storage.upload import Upload, upload_bytes
 
 if TYPE_CHECKING:

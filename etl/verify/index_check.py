@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, cast
 
 from etl import storage
 from etl.errors import one_line
-from etl.format import manifest as manifests
 from etl.format.index import FILE_NAME, HEAD_BYTES, index_schema
 from etl.format.manifest import Shard, Variant
 from etl.format.tfrecord import FRAME_BYTES
+from etl.paths import join
 from etl.words import quantity
 
 _ROWS_PER_BATCH = 8_192
@@ -54,7 +54,7 @@ def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | 
 
 
 def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Iterator[str]:
-    rows = _rows(manifests.join(data_dir, variant.name, FILE_NAME))
+    rows = _rows(join(data_dir, variant.name, FILE_NAME))
     columns, expected = next(rows), {field.name: str(field.type) for field in index_schema()}
     if set(columns) != set(expected):
         yield f"its columns are {', '.join(columns)}, not {', '.join(expected)}"
@@ -73,7 +73,7 @@ def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Ite
                 return
             if digests.get(shard.name) == _digest(mine):
                 continue
-            path = manifests.join(data_dir, variant.name, shard.name)
+            path = join(data_dir, variant.name, shard.name)
             places = range(len(mine)) if shard.name in digests else sorted({0, len(mine) // 2, len(mine) - 1})
             yield from itertools.islice(_check_records(path, mine, places, compressed=variant.compression == "gzip"), 1)
     if next(rows, None):

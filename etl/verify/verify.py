@@ -14,11 +14,11 @@ import numpy as np
 
 from etl import progress, storage
 from etl.errors import RecordError, limits
-from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Shard, Split, Variant
 from etl.format.schema import feature_spec
 from etl.format.tfrecord import read_records
 from etl.parallel import ordered_map
+from etl.paths import join
 from etl.verify.index_check import check_index, row_facts
 
 # Of one shard no more problems are listed than a person reads.
@@ -86,7 +86,7 @@ def verify(
         for split in variant.splits.values():
             classes: Counter[str] = Counter()
             for shard in split.shards:
-                path = manifests.join(data_dir, variant.name, shard.name)
+                path = join(data_dir, variant.name, shard.name)
                 problems = _check_file(path, shard)
                 listed = hashlib.blake2b()
                 if not problems:
@@ -130,7 +130,7 @@ def verify_sizes(data_dir: str, manifest: Manifest) -> list[str]:
         problems += _stray_files(data_dir, variant)
         for split in variant.splits.values():
             for shard in split.shards:
-                path = manifests.join(data_dir, variant.name, shard.name)
+                path = join(data_dir, variant.name, shard.name)
                 problems += [f"{variant.name}/{shard.name}: {problem}" for problem in _check_size(path, shard)]
     return problems
 
@@ -153,7 +153,7 @@ def _other_size(num_bytes: int, shard: Shard) -> str:
 def _stray_files(data_dir: str, variant: Variant) -> list[str]:
     """Finds shards that the manifest doesn't name."""
     named = {shard.name for split in variant.splits.values() for shard in split.shards}
-    names = (path.rpartition("/")[2] for path in storage.list_files(manifests.join(data_dir, variant.name)))
+    names = (path.rpartition("/")[2] for path in storage.list_files(join(data_dir, variant.name)))
     return [
         f"{variant.name}/{name}: not in the manifest" for name in names if ".tfrecord" in name and name not in named
     ]

@@ -15,12 +15,13 @@ import numpy as np
 from etl import progress, sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import RecordError
+from etl.format.features import ExtraValue
 from etl.format.index import LIST_SUFFIX, RecordList
 from etl.format.schema import encode_example
 from etl.format.tfrecord import FRAME_BYTES, Piece, RecordWriter, make_piece
 from etl.parallel import ordered_map
 from etl.plan.lines import decode_images, encode_rejections, encode_result
-from etl.records import ExtraValue, PlannedImage, Rejection, Unit, UnitResult
+from etl.records import PlannedImage, Rejection, Unit, UnitResult
 from etl.storage.reading import is_slow, read_ahead
 from etl.variants import EncodedImage
 
@@ -127,8 +128,10 @@ def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool
                 rejections += [done.rejection] if done.rejection else []
                 continue
             writer.write(done.piece)
-            listed.add(done.image, done.shape, len(done.piece.frame) - FRAME_BYTES)
-            class_counts[done.image.label] += 1
+            image = done.image
+            length = len(done.piece.frame) - FRAME_BYTES
+            listed.add(image.key, image.label, image.label_int, image.digest, done.shape, length)
+            class_counts[image.label] += 1
             sums = [total + part for total, part in zip(sums, done.pixel_sums, strict=True)]
         num_bytes, sha256 = writer.finish()
     rejected_path = f"{stem}.rejected.jsonl"

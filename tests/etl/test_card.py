@@ -27,12 +27,13 @@ from etl.card.record import decode_features
 from etl.card.snippet import snippet
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest as manifests
+from etl.format.features import ExtraValue, FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan.lines import encode_rejections
 from etl.plan.sharding import shard_name
-from etl.records import ExtraValue, FeatureSpec, Rejection
+from etl.records import Rejection
 from tests.photos import jpeg, picture
 
 IDENTITIES = [

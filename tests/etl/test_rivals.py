@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from etl import storage
-from etl.finalise.finalise import unfinished_runs
 from etl.format import manifest as manifests
+from etl.plan.output import unfinished_runs
 from etl.storage.publishing import JOURNAL_NAME
 from etl.verify.verify import verify
 from tests import rivals

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from etl.format import manifest, schema
+from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
-from etl.records import FeatureSpec
 from trainer.predict import Serve, load
 
 CLASS_NAMES = ("daisy", "roses", "tulips")

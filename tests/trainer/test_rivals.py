@@ -17,7 +17,7 @@ from tests.fakes.gcs.emulator import Gcs
 from tests.fakes.gcs.fixtures import gcs, gcs_server
 from tests.trainer.conftest import FLAGS
 from tests.trainer.tune.jobs import make_job
-from trainer.training import output
+from trainer import layout
 
 __all__ = ["gcs", "gcs_server"]
 
@@ -33,12 +33,12 @@ def command(data_dir: str, output_dir: str, seed: int, *more: str) -> list[str]:
 
 def read_run(output_dir: str) -> tuple[str, ...]:
     """Returns what tells one run's model and files from another's; nothing where there is no model."""
-    if not storage.exists(f"{output_dir}/model/{output.SAVED_MODEL_FILE}"):
+    if not storage.exists(f"{output_dir}/model/{layout.SAVED_MODEL_FILE}"):
         return ()
-    config = yaml.safe_load(storage.read_text(f"{output_dir}/{output.CONFIG_NAME}"))
+    config = yaml.safe_load(storage.read_text(f"{output_dir}/{layout.CONFIG_NAME}"))
     weights = storage.read_bytes(f"{output_dir}/model/variables/variables.data-00000-of-00001")
-    history = json.loads(storage.read_text(f"{output_dir}/{output.HISTORY_NAME}"))
-    evaluation = storage.read_text(f"{output_dir}/{output.EVALUATION_NAME}")
+    history = json.loads(storage.read_text(f"{output_dir}/{layout.HISTORY_NAME}"))
+    evaluation = storage.read_text(f"{output_dir}/{layout.EVALUATION_NAME}")
     return str(config["seed"]), hashlib.sha256(weights).hexdigest(), str(history["loss"]), evaluation
 
 

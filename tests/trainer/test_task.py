@@ -23,8 +23,8 @@ from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
 from tests.trainer.training.test_tensorboard import marked_steps
 from tests.trainer.training.test_tensorboard import read as read_board
+from trainer import layout
 from trainer.predict import Serve
-from trainer.training import output
 
 
 def read(folder: Path, name: str) -> Any:
@@ -32,16 +32,16 @@ def read(folder: Path, name: str) -> Any:
 
 
 # What a classifier leaves.
-LEFT = sorted({*output.FILES, output.MODEL_NAME} - {output.COLOURS_NAME})
+LEFT = sorted({*layout.FILES, layout.MODEL_NAME} - {layout.COLOURS_NAME})
 
 
 def test_everything_is_there_and_nothing_else(run_dir: Path) -> None:
     assert sorted(path.name for path in run_dir.iterdir()) == LEFT
-    assert Image.open(run_dir / output.CURVES_NAME).format == "PNG"
+    assert Image.open(run_dir / layout.CURVES_NAME).format == "PNG"
 
 
 def test_history_has_a_value_for_each_epoch(run_dir: Path) -> None:
-    history = read(run_dir, output.HISTORY_NAME)
+    history = read(run_dir, layout.HISTORY_NAME)
     assert history["epoch"] == [1, 2]
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"):
         assert len(history[name]) == 2
@@ -52,7 +52,7 @@ def test_history_has_a_value_for_each_epoch(run_dir: Path) -> None:
 def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
     run_dir: Path, serve: Serve, data_dir: Path, photo_files: dict[str, list[Path]]
 ) -> None:
-    evaluation = read(run_dir, output.EVALUATION_NAME)
+    evaluation = read(run_dir, layout.EVALUATION_NAME)
     answers = serve([path.read_bytes() for path in photo_files["test"]])
     labels = [CLASS_NAMES.index(path.parent.name) for path in photo_files["test"]]
     confusion = np.zeros((3, 3), int)
@@ -71,7 +71,7 @@ def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
 def test_each_test_example_has_its_prediction_under_its_key(
     run_dir: Path, serve: Serve, photo_files: dict[str, list[Path]]
 ) -> None:
-    lines = (run_dir / output.PREDICTIONS_NAME).read_text(encoding="utf-8").splitlines()
+    lines = (run_dir / layout.PREDICTIONS_NAME).read_text(encoding="utf-8").splitlines()
     answers = serve([path.read_bytes() for path in photo_files["test"]])
     for line, path, index, probability in zip(
         lines, photo_files["test"], answers["class_int"], answers["probability"], strict=True
@@ -101,7 +101,7 @@ def test_the_configuration_is_resolved_and_makes_the_same_model_again(
 ) -> None:
     from trainer import task
 
-    config = yaml.safe_load((run_dir / output.CONFIG_NAME).read_text(encoding="utf-8"))
+    config = yaml.safe_load((run_dir / layout.CONFIG_NAME).read_text(encoding="utf-8"))
     assert config["model"] == "linear"
     assert config["image_size"] == "20x30"
     assert (config["seed"], config["num_epochs"], config["batch_size"], config["lrate"]) == (1, 2, 8, 0.001)
@@ -114,10 +114,10 @@ def test_the_configuration_is_resolved_and_makes_the_same_model_again(
     assert {"petalstream", "tensorflow", "keras"} <= set(resolved["software"])
 
     again = tmp_path / "again"
-    assert task.main(["--config", str(run_dir / output.CONFIG_NAME), "--output_dir", str(again)]) == 0
+    assert task.main(["--config", str(run_dir / layout.CONFIG_NAME), "--output_dir", str(again)]) == 0
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        assert read(again, output.HISTORY_NAME)[name] == read(run_dir, output.HISTORY_NAME)[name]
-    assert read(again, output.EVALUATION_NAME) == read(run_dir, output.EVALUATION_NAME)
+        assert read(again, layout.HISTORY_NAME)[name] == read(run_dir, layout.HISTORY_NAME)[name]
+    assert read(again, layout.EVALUATION_NAME) == read(run_dir, layout.EVALUATION_NAME)
 
 
 def test_without_the_splits_for_it_nothing_is_chosen_or_evaluated(
@@ -130,8 +130,8 @@ def test_without_the_splits_for_it_nothing_is_chosen_or_evaluated(
     assert "no test split: not evaluated, there will be no evaluation.json" in printed.err
     assert "no such split: not evaluated" in printed.out
     learnt, measured = {"epoch", "loss", "accuracy"}, {"lrate", "seconds", "images_per_second", "input_wait_share"}
-    assert set(read(folder, output.HISTORY_NAME)) == learnt | measured
-    assert not (folder / output.EVALUATION_NAME).exists()
+    assert set(read(folder, layout.HISTORY_NAME)) == learnt | measured
+    assert not (folder / layout.EVALUATION_NAME).exists()
     description = json.loads((folder / "model" / "assets.extra" / "petalstream.json").read_text(encoding="utf-8"))
     assert description["best_epoch"] == 2
 
@@ -143,9 +143,9 @@ def test_a_model_is_replaced_only_when_asked(
     shutil.copytree(run_dir, folder)
     assert train(folder, "--num_epochs", "3") == 2
     assert "error: --output_dir: got" in capsys.readouterr().err
-    assert read(folder, output.HISTORY_NAME) == read(run_dir, output.HISTORY_NAME)
+    assert read(folder, layout.HISTORY_NAME) == read(run_dir, layout.HISTORY_NAME)
     assert train(folder, "--num_epochs", "3", "--overwrite") == 0
-    assert read(folder, output.HISTORY_NAME)["epoch"] == [1, 2, 3]
+    assert read(folder, layout.HISTORY_NAME)["epoch"] == [1, 2, 3]
     assert sorted(path.name for path in folder.iterdir()) == LEFT
 
 
@@ -160,7 +160,7 @@ def test_training_that_diverges_fails_and_leaves_no_model(
 def test_ctrl_c_ends_behind_a_step_of_which_there_is_a_checkpoint(
     train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    latest = tmp_path / output.BACKUP_NAME / "latest.json"
+    latest = tmp_path / layout.BACKUP_NAME / "latest.json"
     has_ended = threading.Event()
 
     def interrupt() -> None:
@@ -224,15 +224,15 @@ def test_without_a_training_split_there_is_nothing_to_do(
 def test_virtual_epochs_end_where_they_are_told_to(train: Train, tmp_path: Path) -> None:
     # 36 examples in batches of 8 are five steps; three virtual epochs of 20 are nine.
     assert train(tmp_path, "--num_epochs", "3", "--num_training_examples", "20", "--steps_per_execution", "2") == 0
-    history = read(tmp_path, output.HISTORY_NAME)
+    history = read(tmp_path, layout.HISTORY_NAME)
     assert history["epoch"] == [1, 2, 3]
-    resolved = yaml.safe_load((tmp_path / output.CONFIG_NAME).read_text(encoding="utf-8"))
+    resolved = yaml.safe_load((tmp_path / layout.CONFIG_NAME).read_text(encoding="utf-8"))
     assert (resolved["num_training_examples"], resolved["steps_per_execution"]) == (20, 2)
 
 
 def test_another_run_goes_on_from_a_models_weights(run_dir: Path, train: Train, tmp_path: Path) -> None:
     assert train(tmp_path, "--init_from", str(run_dir), "--num_epochs", "1", "--lrate", "1e-30") == 0
-    one, other = (keras.saving.load_model(folder / output.KERAS_NAME) for folder in (run_dir, tmp_path))
+    one, other = (keras.saving.load_model(folder / layout.KERAS_NAME) for folder in (run_dir, tmp_path))
     for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-6)
 
@@ -248,8 +248,8 @@ def test_a_finished_run_goes_on_with_more_epochs(
     assert train(short, *flags, "--num_epochs", "4", "--resume") == 0
     assert "going on at step 10, 2 of 4 epochs; it was to end after 2\n" in capsys.readouterr().err
     for name in ("epoch", "loss", "val_loss", "val_accuracy", "lrate"):
-        assert read(long, output.HISTORY_NAME)[name] == read(short, output.HISTORY_NAME)[name]
-    one, other = (keras.saving.load_model(folder / output.KERAS_NAME).get_weights() for folder in (long, short))
+        assert read(long, layout.HISTORY_NAME)[name] == read(short, layout.HISTORY_NAME)[name]
+    one, other = (keras.saving.load_model(folder / layout.KERAS_NAME).get_weights() for folder in (long, short))
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     # Fewer are none at all, and another learning rate is another run.
@@ -275,14 +275,14 @@ def test_the_tuner_gets_a_line_an_epoch(train: Train, tmp_path: Path, monkeypatc
     monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "metrics"))
     assert train(tmp_path / "out") == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics").read_text(encoding="utf-8").splitlines()]
-    history = read(tmp_path / "out", output.HISTORY_NAME)
+    history = read(tmp_path / "out", layout.HISTORY_NAME)
     assert [float(line["accuracy"]) for line in lines] == history["val_accuracy"]
     assert [line["global_step"] for line in lines] == ["1", "2"]
 
 
 def test_event_files_are_written_where_asked(train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path, "--tensorboard", "--profile_steps", "3,5") == 0
-    board = tmp_path / output.TENSORBOARD_NAME
+    board = tmp_path / layout.TENSORBOARD_NAME
     assert {path.parent.name for path in board.rglob("events.out.tfevents.*")} == {"train", "validation", "test"}
     assert f"tensorboard --logdir {board}" in capsys.readouterr().err
     # Five batches an epoch, and two epochs.
@@ -295,8 +295,8 @@ def test_event_files_are_written_where_asked(train: Train, tmp_path: Path, capsy
 def test_a_colorizer_leaves_a_grid_and_a_model_that_gives_pngs(train: Train, tmp_path: Path) -> None:
     flags = ("--model", "colorizer_unet", "--image_size", "16", "--num_epochs", "1", "--lrate", "0.0002")
     assert train(tmp_path, *flags, variant="jpeg") == 0
-    evaluation = read(tmp_path, output.EVALUATION_NAME)
+    evaluation = read(tmp_path, layout.EVALUATION_NAME)
     assert 0 < evaluation["mse"] < 4
     assert evaluation["num_examples"] == NUM_EXAMPLES["test"]
-    assert Image.open(tmp_path / output.COLOURS_NAME).format == "PNG"
+    assert Image.open(tmp_path / layout.COLOURS_NAME).format == "PNG"
     assert not (tmp_path / "confusion.png").exists()

@@ -12,6 +12,7 @@ from etl.cli import Parser, load_tensorflow, number, parse_size, path, say_loadi
 from etl.errors import EXIT_OK, ConfigError, DatasetError, one_line
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
+from etl.paths import join
 from etl.process import lifecycle
 from trainer import models
 from trainer.doctor.accelerators import ACCELERATORS, Accelerator, parse_accelerator
@@ -130,7 +131,7 @@ def parse(argv: Sequence[str]) -> Command:
         ConfigError: whatever is wrong with it.
     """
     arguments = vars(parser().parse_args(argv))
-    plot = arguments.pop("plot") or manifests.join(arguments["data_dir"], PLOT_NAME)
+    plot = arguments.pop("plot") or join(arguments["data_dir"], PLOT_NAME)
     return Command(**arguments, plot=plot)
 
 

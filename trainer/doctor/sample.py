@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from etl.format import schema
-from etl.records import FeatureSpec
+from etl.format.features import FeatureSpec
 from trainer.ingest import order
 from trainer.ingest.plan import Plan
 

@@ -19,7 +19,7 @@ from trainer.evaluation.confusion import Confusion
 from trainer.evaluation.pictures.colours import MOST_COLOURED
 from trainer.evaluation.pictures.confusion import block_size
 from trainer.evaluation.predictions import Predictions
-from trainer.training.output import COLOURS_NAME, CONFUSION_NAME, MISTAKES_NAME, PREDICTIONS_NAME
+from trainer.layout import COLOURS_NAME, CONFUSION_NAME, MISTAKES_NAME, PREDICTIONS_NAME
 
 if TYPE_CHECKING:
     import keras

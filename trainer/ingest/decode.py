@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from etl.format import schema
-from etl.records import FeatureSpec
+from etl.format.features import FeatureSpec
 from trainer.ingest import managed, order, windows
 from trainer.ingest.plan import Plan
 

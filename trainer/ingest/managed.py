@@ -29,9 +29,10 @@ from etl import paths
 from etl.errors import ConfigError, DatasetError, one_line
 from etl.format import manifest as manifests
 from etl.format import schema
+from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.parsing import is_text, parse_json, split_lines
-from etl.records import FeatureSpec
+from etl.paths import join
 from trainer.files import is_remote, read_bytes, telling
 from trainer.ingest import shares
 from trainer.listing import list_files
@@ -179,7 +180,7 @@ def _write(folder: str, items: Sequence[_Item], num_unlabelled: int) -> None:
         counts=Counts(len(items) + num_unlabelled, len(items), rejected),
         variants={VARIANT: Variant(VARIANT, ImageSpec(ENCODING, "uint8"), FEATURES, splits)},
     )
-    with open(manifests.join(folder, manifests.FILE_NAME), "w", encoding="utf-8") as file:
+    with open(join(folder, manifests.FILE_NAME), "w", encoding="utf-8") as file:
         file.write(manifests.to_json(made))
 
 

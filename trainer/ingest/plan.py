@@ -13,6 +13,7 @@ from typing import Any
 from etl.errors import ConfigError, DatasetError
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Split, Variant
+from etl.paths import join
 from trainer.files import is_remote, read_text
 from trainer.ingest import managed, shares
 from trainer.ingest.config import IngestConfig
@@ -74,7 +75,7 @@ class Plan:
     @property
     def paths(self) -> list[str]:
         """The shards' files, in the manifest's order."""
-        return [manifests.join(self.folder, shard.name) for shard in self.split.shards]
+        return [join(self.folder, shard.name) for shard in self.split.shards]
 
     @property
     def is_remote(self) -> bool:
@@ -224,7 +225,7 @@ class Plan:
             facts += [config.cache_of, config.batch_size, config.drop_remainder, config.dtype, self.size, self.resize]
             facts += [config.seed, self.shuffle_files, self.shuffle_buffer]
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        return manifests.join(config.cache_dir, f"{'-'.join(names)}-{digest}")
+        return join(config.cache_dir, f"{'-'.join(names)}-{digest}")
 
 
 def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, variant: str | None = None) -> Plan:
@@ -259,7 +260,7 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
         manifest=manifest,
         variant=chosen,
         split=part,
-        folder=manifests.join(folder, chosen.name),
+        folder=join(folder, chosen.name),
         size=size,
         resize=config.resize or image.resize or "pad",
         is_windowed=config.training and config.random_crop and is_resized,

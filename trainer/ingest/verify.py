@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from etl.errors import DatasetError, one_line
-from etl.format.manifest import Shard, Split, Variant, join
+from etl.format.manifest import Shard, Split, Variant
+from etl.paths import join
 
 # Object stores answer a request in tens of milliseconds whatever the number in flight.
 _NUM_STAT_THREADS = 16

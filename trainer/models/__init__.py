@@ -34,6 +34,9 @@ __all__ = [
     "with_images",
 ]
 
+# Metrics beside the loss, of models that give classes or colours.
+METRICS = {"classes": ("loss", "accuracy"), "colours": ("loss",)}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:

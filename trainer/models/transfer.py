@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from etl.errors import ConfigError, one_line
 from trainer.files import exists, local_copy, read_bytes
+from trainer.layout import CONFIG_NAME, KERAS_NAME
 from trainer.models.releases import release
-from trainer.training.output import CONFIG_NAME, KERAS_NAME
 
 if TYPE_CHECKING:
     import keras

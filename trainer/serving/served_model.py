@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +10,11 @@ import numpy as np
 from etl.cli import load_tensorflow, say_loading
 from etl.errors import ConfigError, one_line
 from etl.format.parsing import parse_json
+from etl.images.messages import explain
 from trainer.files import is_remote, literal, read_bytes, read_text
+from trainer.layout import SAVED_MODEL_FILE, find_model
 from trainer.models.releases import release
 from trainer.serving.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
-from trainer.training.output import SAVED_MODEL_FILE, find_model
-
-# What is of use to a person in TensorFlow's messages: the words of an `Assert`, else the line before the node's name.
-_ASSERTION = re.compile(r"assertion failed: \[(.+?)\]$", re.MULTILINE)
-_DETAIL = re.compile(r"^(?:\{\{function_node \S+\}\} )?(.+)\n\s*\[\[\{\{", re.MULTILINE)
 
 _OUTPUTS: Mapping[str, Sequence[str]] = {"classes": CLASS_OUTPUTS, "colours": COLOUR_OUTPUTS}
 
@@ -197,12 +193,3 @@ def _read_description(folder: str) -> Mapping[str, Any]:
 def _class_names(description: Mapping[str, Any]) -> Sequence[str]:
     names = description.get("class_names")
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
-
-
-def explain(message: str) -> str:
-    """Takes from TensorFlow's message what is wrong with a file, without node names and stacks of functions."""
-    found = _ASSERTION.search(message)
-    if found:
-        return one_line(found[1])
-    found = _DETAIL.search(message)
-    return f"can't be decoded: {one_line(found[1] if found else message)}"

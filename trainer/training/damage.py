@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from etl.errors import DatasetError, one_line
 from etl.format import schema
+from etl.images.messages import explain
 from etl.words import quantity
 from trainer.ingest import decode, managed, order
 from trainer.ingest import plan as plans
-from trainer.serving.served_model import explain
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig

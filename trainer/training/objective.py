@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainer.models import METRICS
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Metrics beside the loss, of models that give classes or colours.
-METRICS = {"classes": ("loss", "accuracy"), "colours": ("loss",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from etl.cli import console as open_console
 from etl.cli import show_line
-from trainer.training.output import EVALUATION_NAME
+from trainer.layout import EVALUATION_NAME
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig

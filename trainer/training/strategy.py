@@ -12,15 +12,13 @@ from trainer import environment
 if TYPE_CHECKING:
     import tensorflow as tf
 
-CHOICES = ("auto", "cpu", "gpus_one_machine", "gpus_multiple_machines", "tpu")
-
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """One worker's view of all.
 
     Attributes:
-        name: One of `CHOICES` but `auto`.
+        name: One of `trainer.config.DISTRIBUTIONS` but `auto`.
         strategy: TensorFlow's; its default one on a single device.
         worker: This worker's number, from 0.
         num_workers: Processes that train together, each with its own share of the records.
@@ -48,8 +46,8 @@ def make_distribution(choice: str) -> Distribution:
     """Makes the strategy; before anything else of TensorFlow, since several workers must find each other first.
 
     Args:
-        choice: One of `CHOICES`. `auto` takes several machines where `TF_CONFIG` names several workers, else a TPU
-            where `TPU_NAME` names one, else all GPUs of this machine, else its CPU.
+        choice: One of `trainer.config.DISTRIBUTIONS`. `auto` takes several machines where `TF_CONFIG` names
+            several workers, else a TPU where `TPU_NAME` names one, else all GPUs of this machine, else its CPU.
 
     Raises:
         ConfigError: there is nothing of that kind here.
@@ -77,7 +75,7 @@ def is_first_worker(choice: str) -> bool:
     """Returns whether this process is the one that writes what a run leaves; loads no TensorFlow.
 
     Args:
-        choice: One of `CHOICES`.
+        choice: One of `trainer.config.DISTRIBUTIONS`.
 
     Raises:
         ConfigError: as for `environment.read_cluster`.

@@ -17,7 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 from trainer.layers import RandomLayer, ToFloat
-from trainer.training.output import PICTURES
+from trainer.layout import PICTURES
 
 # As many as are taken in at a glance, two rows of eight.
 _NUM_IMAGES = 16

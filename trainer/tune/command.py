@@ -15,10 +15,9 @@ from etl import interrupts
 from etl.cli import Parser, local_path, number, show_line
 from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from etl.words import quantity
-from trainer import options
+from trainer import layout, options
 from trainer.config import MONITORS, TrainConfig
 from trainer.ingest.plan import num_cores
-from trainer.training import output
 from trainer.tune import folder, results, search, spec
 from trainer.tune.process import Process, inherit, share_cores
 from trainer.tune.results import Result
@@ -261,7 +260,7 @@ def _train_best(
     all_arguments = trial_arguments(study, arguments, best.parameters, best_dir)
     if not is_same:
         all_arguments.append("--overwrite")
-        folder.remove(best_dir / output.BACKUP_NAME)
+        folder.remove(best_dir / layout.BACKUP_NAME)
         best_dir.mkdir(parents=True, exist_ok=True)
         mark.write_bytes(content)
     show_line(f"trial {best.trial} once more, into {best_dir}")

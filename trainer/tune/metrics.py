@@ -1,4 +1,4 @@
-"""Reads the file in which a trial reports its metric: the one that `trainer.training.hypertune` writes and Vertex AI reads."""
+"""Reads the file in which a trial reports its metric: `trainer.training.hypertune` writes it, Vertex AI reads it."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from etl import interrupts
 from etl.errors import InterruptionError
-from trainer import options
-from trainer.training import output
+from trainer import layout, options
 from trainer.tune import folder, metrics, results
 from trainer.tune.display import Display
 from trainer.tune.parameters import Value
@@ -161,7 +160,7 @@ class Study:
 
     def _end(self, result: Result) -> None:
         if result.state == STOPPED:
-            folder.remove(self._trial_dir(result.trial) / output.BACKUP_NAME)
+            folder.remove(self._trial_dir(result.trial) / layout.BACKUP_NAME)
         everything = [*self._schedule.results, result]
         best = results.find_best(everything, is_maximised=self._spec.is_maximised)
         results.save(self._settings.output_dir, self._settings.identity, everything, best.trial if best else None)

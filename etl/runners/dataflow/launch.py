@@ -16,7 +16,7 @@ from etl.work import workers
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from etl.finalise.finalise import PlanFacts
+    from etl.finalise.facts import PlanFacts
     from etl.records import Unit
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import note
+from etl.errors.causes import cause, essence
 from etl.runners.dataflow.hints import mend_for
-from etl.runners.failures import RunError, cause, essence
+from etl.runners.failures import RunError
 
 if TYPE_CHECKING:
     import apache_beam as beam

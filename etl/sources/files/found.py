@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from etl.records import StoredFile
+from etl.storage.stored import StoredFile
 
 
 @dataclass(frozen=True, slots=True)

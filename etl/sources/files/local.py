@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from etl.errors import ConfigError
 from etl.format import manifest
+from etl.paths import BUILDING_PREFIX
 from etl.sources.files import names
 from etl.sources.files.found import FoundFile, as_text
 from etl.sources.files.patterns import Everything, Pattern, States
@@ -151,7 +152,7 @@ class Walk:
         return names.normal(first)
 
     def _is_dataset(self, folder: _Folder, entries: _Entries) -> bool:
-        if folder.real == self._output or any(name.startswith(manifest.BUILDING_PREFIX) for name in entries.folders):
+        if folder.real == self._output or any(name.startswith(BUILDING_PREFIX) for name in entries.folders):
             return True
         if manifest.FILE_NAME not in entries.names:
             return False

@@ -1,7 +1,7 @@
 """The files below a folder, or those that match a pattern: a source's inputs, and what is passed over.
 
-Each file comes once, whatever links there are (`etl.sources.files.local`); what is known to hold no image comes with its
-kind (`etl.sources.files.names`). Object stores have no links.
+Each file comes once, whatever links there are (`etl.sources.files.local`); what is known to hold no image comes with
+its kind (`etl.sources.files.names`). Object stores have no links.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import replace
 from etl import storage
 from etl.format import manifest
 from etl.parallel import ordered_map
-from etl.records import StoredFile
 from etl.sources.files import names
 from etl.sources.files.found import FoundFile
 from etl.sources.files.local import Walk
 from etl.sources.files.patterns import Pattern
 from etl.storage.reading import NUM_READERS
+from etl.storage.stored import StoredFile
 
 
 def walk(folder: str, output: str | None = None) -> Iterator[FoundFile]:

@@ -16,8 +16,9 @@ from random import Random
 
 from etl import cli, errors, interrupts, progress
 from etl.errors import ConfigError, limits
+from etl.format.features import FeatureSpec
 from etl.process import lifecycle
-from etl.records import FeatureSpec, SourceImage
+from etl.records import SourceImage
 from etl.sources import splits, vocabulary
 from etl.sources.options import SourceOptions, option
 from etl.words import quantity

@@ -10,12 +10,14 @@ import pytest
 from etl import card
 from etl.config import EtlConfig
 from etl.errors import DatasetError, StorageError
-from etl.finalise.finalise import PlanFacts, content_digest, finalise, unfinished_runs
+from etl.finalise.facts import PlanFacts
+from etl.finalise.finalise import finalise
 from etl.format import manifest as manifests
 from etl.format.index import RecordList
 from etl.format.schema import encode_example
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan.lines import encode_rejections
+from etl.plan.output import content_digest, unfinished_runs
 from etl.records import PlannedImage, Rejection, Unit, UnitResult
 from etl.storage import publishing
 from etl.storage.publishing import OvertakenError
@@ -64,7 +66,7 @@ def attempt(
             facts = {"key": image.key, "label": "daisy", "label_int": 0, "digest": "d"}
             example = encode_example({**facts, "image": jpeg(number), "shape": (60, 80, 3)})
             writer.write(make_piece(example))
-            records.add(image, (60, 80, 3), len(example))
+            records.add(image.key, image.label, image.label_int, image.digest, (60, 80, 3), len(example))
         num_bytes, sha256 = writer.finish()
     return UnitResult(
         unit=Unit(variant, "train", 0, 0, "", examples),

@@ -16,10 +16,10 @@ from etl import run
 from etl.errors import run_main
 from etl.finalise import tfds_info
 from etl.format import manifest as manifests
+from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example, feature_spec
 from etl.format.tfrecord import RecordWriter, make_piece
-from etl.records import FeatureSpec
 from tests.photos import make_folder
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is not installed")

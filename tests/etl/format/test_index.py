@@ -137,7 +137,7 @@ def write_shard(path: Path, images: list[PlannedImage]) -> Shard:
             }
             record = encode_example({**facts, "shape": (one.label_int + 1, 5, 3), "image": one.digest.encode() * 3})
             writer.write(make_piece(record))
-            listed.add(one, (one.label_int + 1, 5, 3), len(record))
+            listed.add(one.key, one.label, one.label_int, one.digest, (one.label_int + 1, 5, 3), len(record))
         num_bytes, sha256 = writer.finish()
     return Shard(path.with_suffix(".tfrecord").name, len(images), num_bytes, sha256)
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from etl.format.features import FeatureSpec
 from etl.format.schema import COMMON_FEATURES, encode_example, feature_spec, parse_batch, varint
-from etl.records import FeatureSpec
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 VALUES = (

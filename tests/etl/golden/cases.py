@@ -23,8 +23,8 @@ from etl import run
 from etl.errors import run_main
 from etl.format import manifest as manifests
 from etl.format import schema
+from etl.format.features import ExtraValue
 from etl.format.tfrecord import RecordWriter, make_piece, read_records
-from etl.records import ExtraValue
 from etl.verify.verify import decode_image
 
 HERE = Path(__file__).parent

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from etl.plan.digests import Digested, digest, max_bytes
-from etl.records import SourceImage, StoredFile
+from etl.records import SourceImage
+from etl.storage.stored import StoredFile
 
 LIMIT = max_bytes(100_000_000)
 

@@ -11,7 +11,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from etl import errors
-from etl.errors import ConfigError, DatasetError, PetalstreamError, StorageError, encode_failure
+from etl.errors import ConfigError, DatasetError, PetalstreamError, StorageError, causes, encode_failure
 from etl.runners import failures
 
 TRACE = "Traceback (most recent call last):\n  File x\n"
@@ -121,7 +121,7 @@ def test_what_a_step_said_comes_before_what_a_service_makes_of_it(tmp_path: Path
     ],
 )
 def test_the_cause_is_the_last_line_of_a_trace(text: str, expected: str) -> None:
-    assert failures.cause(OSError(text)) == expected
+    assert causes.cause(OSError(text)) == expected
 
 
 class Kill(beam.DoFn):

@@ -12,8 +12,9 @@ from PIL import Image
 
 from etl import sources
 from etl.errors import ConfigError, DatasetError, RecordError
+from etl.format.features import FeatureSpec
 from etl.format.schema import encode_example
-from etl.records import FeatureSpec, SourceImage
+from etl.records import SourceImage
 from etl.sources import boxes, pets, splits
 from etl.sources.files import archive
 

@@ -15,7 +15,7 @@ import pytest
 from tests.fakes.gcs.emulator import Gcs
 from tests.fakes.gcs.faults import DENIED, UNRELIABLE
 from tests.trainer.conftest import FLAGS
-from trainer.training import output
+from trainer import layout
 
 # Not the test's own process: TensorFlow reads the variables that lead it to the emulator once.
 TASK = (sys.executable, "-m", "trainer.task", "--variant", "pixel", *FLAGS)
@@ -49,12 +49,12 @@ def test_a_bucket_that_fails_now_and_then_gives_the_same_model(
     gcs.configure(faults=())
     assert sum(gcs.counts().faults.values()) > 0
     names = gcs.names()
-    assert {f"run/{name}" for name in (*output.FILES, "model/saved_model.pb") if "colours" not in name} <= set(names)
+    assert {f"run/{name}" for name in (*layout.FILES, "model/saved_model.pb") if "colours" not in name} <= set(names)
     assert any(name.startswith("logs/train/events") for name in names)
     # No backup is left, no probe, and nothing half-written.
     assert not [name for name in names if name.startswith("checkpoints/") or ".probe" in name or ".unfinished" in name]
-    evaluation = json.loads(gcs.read(f"run/{output.EVALUATION_NAME}"))
-    assert evaluation == json.loads((run_dir / output.EVALUATION_NAME).read_text())
+    evaluation = json.loads(gcs.read(f"run/{layout.EVALUATION_NAME}"))
+    assert evaluation == json.loads((run_dir / layout.EVALUATION_NAME).read_text())
     asked = [sys.executable, "-m", "trainer.predict", gcs.path("run"), str(photo_files["test"][0]), "--format", "json"]
     answer = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
     assert answer["probability"] > 0
@@ -66,7 +66,7 @@ def test_a_bucket_that_fails_now_and_then_gives_the_same_model(
 def test_a_run_that_is_told_to_stop_goes_on_from_the_bucket(gcs: Gcs, remote_data: str, run_dir: Path) -> None:
     flags = ["--data_dir", remote_data, "--output_dir", gcs.path("run"), "--backup_steps", "1"]
     with subprocess.Popen([*TASK, *flags], stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and f"run/{output.BACKUP_NAME}/latest.json" not in gcs.names("run/"):
+        while process.poll() is None and f"run/{layout.BACKUP_NAME}/latest.json" not in gcs.names("run/"):
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate()
@@ -75,8 +75,8 @@ def test_a_run_that_is_told_to_stop_goes_on_from_the_bucket(gcs: Gcs, remote_dat
     assert "run/model/saved_model.pb" not in gcs.names()
     done = run_task(*flags, "--resume")
     assert done.returncode == 0, done.stderr
-    evaluation = json.loads(gcs.read(f"run/{output.EVALUATION_NAME}"))
-    assert evaluation == json.loads((run_dir / output.EVALUATION_NAME).read_text())
+    evaluation = json.loads(gcs.read(f"run/{layout.EVALUATION_NAME}"))
+    assert evaluation == json.loads((run_dir / layout.EVALUATION_NAME).read_text())
 
 
 def test_what_may_not_be_used_is_said_in_one_line(gcs: Gcs, data_dir: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.conftest import Train
-from trainer.training import output
+from trainer import layout
 from trainer.training.optional_files import Extras, IncompleteRunError
 
 
@@ -33,7 +33,7 @@ def flip(path: Path) -> None:
 
 
 def weights(folder: Path) -> list[np.ndarray]:
-    model = keras.saving.load_model(folder / output.KERAS_NAME)
+    model = keras.saving.load_model(folder / layout.KERAS_NAME)
     arrays: list[np.ndarray] = model.get_weights()
     return arrays
 
@@ -41,10 +41,10 @@ def weights(folder: Path) -> list[np.ndarray]:
 def assert_same_run(one: Path, other: Path) -> None:
     for array, same in zip(weights(one), weights(other), strict=True):
         np.testing.assert_array_equal(array, same)
-    histories = [json.loads((folder / output.HISTORY_NAME).read_text(encoding="utf-8")) for folder in (one, other)]
+    histories = [json.loads((folder / layout.HISTORY_NAME).read_text(encoding="utf-8")) for folder in (one, other)]
     for name in ("epoch", "loss", "val_loss", "val_accuracy"):
         assert histories[0][name] == histories[1][name]
-    assert (one / output.EVALUATION_NAME).read_bytes() == (other / output.EVALUATION_NAME).read_bytes()
+    assert (one / layout.EVALUATION_NAME).read_bytes() == (other / layout.EVALUATION_NAME).read_bytes()
 
 
 def test_a_damaged_test_split_costs_no_model_and_resume_makes_the_rest(
@@ -59,8 +59,8 @@ def test_a_damaged_test_split_costs_no_model_and_resume_makes_the_rest(
     )
     assert f"python -m etl.inspect {own_data} checks every shard" in warning
     assert error.startswith(f"error: {folder}/model: the model is complete, but without evaluation.json")
-    assert (folder / output.MODEL_NAME / output.SAVED_MODEL_FILE).exists()
-    assert not (folder / output.EVALUATION_NAME).exists()
+    assert (folder / layout.MODEL_NAME / layout.SAVED_MODEL_FILE).exists()
+    assert not (folder / layout.EVALUATION_NAME).exists()
     flip(path)
     assert train(folder, "--resume", data_dir=own_data) == 0
     assert_same_run(folder, run_dir)
@@ -76,7 +76,7 @@ def test_a_damaged_validation_split_costs_no_epoch(
     assert train(folder, data_dir=own_data) == 1
     assert f"error: {own_data}: pixel/validation can't be read: record 7 of {path.name}: " in capsys.readouterr().err
     # Not reached by a second attempt either, which has trained nothing once more.
-    kept = (folder / output.BACKUP_NAME / "latest.json").read_bytes()
+    kept = (folder / layout.BACKUP_NAME / "latest.json").read_bytes()
     assert json.loads(kept)["facts"]["step"] == 5
     assert train(folder, "--resume", data_dir=own_data) == 1
     # What belongs to another run stays, and is said.
@@ -149,7 +149,7 @@ def test_an_image_of_a_managed_data_set_is_named(
     printed = capsys.readouterr().err
     assert f"{listed}: reference/{split} can't be read: the image {broken}: " in printed
     assert "replace it, and the same command with --resume goes on" in printed
-    assert (folder / output.MODEL_NAME).exists() == (split == "test")
+    assert (folder / layout.MODEL_NAME).exists() == (split == "test")
 
 
 def test_a_picture_that_fails_costs_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

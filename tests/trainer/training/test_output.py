@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from etl.errors import ConfigError
+from trainer import layout
+from trainer.layout import Places
 from trainer.training import output
-from trainer.training.output import Places
 
 
 def nothing() -> None:
@@ -21,10 +22,10 @@ def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
 
 
 def write_run(folder: Path, text: str, *, with_evaluation: bool = True) -> None:
-    model = folder / output.MODEL_NAME
+    model = folder / layout.MODEL_NAME
     model.mkdir()
-    (model / output.SAVED_MODEL_FILE).write_text(text)
-    names = [name for name in output.FILES if with_evaluation or name != output.EVALUATION_NAME]
+    (model / layout.SAVED_MODEL_FILE).write_text(text)
+    names = [name for name in layout.FILES if with_evaluation or name != layout.EVALUATION_NAME]
     for name in names:
         (folder / name).write_text(text)
 
@@ -40,7 +41,7 @@ def test_a_model_that_is_there_is_not_replaced_by_accident(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder without a model .*; add --overwrite"):
         prepare(Places.of(str(tmp_path)), overwrite=False)
     prepare(Places.of(str(tmp_path)), overwrite=True)
-    assert (tmp_path / output.HISTORY_NAME).read_text() == "old"
+    assert (tmp_path / layout.HISTORY_NAME).read_text() == "old"
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -55,21 +56,21 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_all_is_moved_into_place(tmp_path: Path) -> None:
     with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new")
-        assert not (tmp_path / output.MODEL_NAME).exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
-    assert output.find_model(str(tmp_path)) == str(tmp_path / output.MODEL_NAME)
+        assert not (tmp_path / layout.MODEL_NAME).exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*layout.FILES, layout.MODEL_NAME])
+    assert layout.find_model(str(tmp_path)) == str(tmp_path / layout.MODEL_NAME)
 
 
 def test_each_folder_may_be_elsewhere(tmp_path: Path) -> None:
     places = Places.of(str(tmp_path / "run"), model_dir=f"{tmp_path}/served/", checkpoint_dir=str(tmp_path / "safe"))
-    assert places.log_dir == str(tmp_path / "run" / output.TENSORBOARD_NAME)
+    assert places.log_dir == str(tmp_path / "run" / layout.TENSORBOARD_NAME)
     prepare(places, overwrite=False)
     for text in ("first", "second"):
         with output.publishing(places, nothing) as scratch:
             write_run(scratch, text)
         assert output.is_finished(places)
-        assert (tmp_path / "served" / output.SAVED_MODEL_FILE).read_text() == text
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(output.FILES)
+        assert (tmp_path / "served" / layout.SAVED_MODEL_FILE).read_text() == text
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(layout.FILES)
     with pytest.raises(ConfigError, match="--output_dir: .*a folder without a model .*served"):
         prepare(places, overwrite=False)
     (tmp_path / "safe" / "latest.json").write_text("{}")
@@ -87,22 +88,22 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
     with pytest.raises(KeyError, match="in the middle"):
         fail()
-    assert (tmp_path / output.MODEL_NAME / output.SAVED_MODEL_FILE).read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*output.FILES, output.MODEL_NAME])
+    assert (tmp_path / layout.MODEL_NAME / layout.SAVED_MODEL_FILE).read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*layout.FILES, layout.MODEL_NAME])
 
 
 def test_nothing_of_an_earlier_run_lies_beside_a_new_model(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
     with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new", with_evaluation=False)
-    assert not (tmp_path / output.EVALUATION_NAME).exists()
-    assert (tmp_path / output.MODEL_NAME / output.SAVED_MODEL_FILE).read_text() == "new"
-    assert (tmp_path / output.HISTORY_NAME).read_text() == "new"
+    assert not (tmp_path / layout.EVALUATION_NAME).exists()
+    assert (tmp_path / layout.MODEL_NAME / layout.SAVED_MODEL_FILE).read_text() == "new"
+    assert (tmp_path / layout.HISTORY_NAME).read_text() == "new"
 
 
 def test_a_model_is_found_in_its_own_folder_too(tmp_path: Path) -> None:
     write_run(tmp_path, "")
-    assert output.find_model(str(tmp_path / output.MODEL_NAME)) == str(tmp_path / output.MODEL_NAME)
+    assert layout.find_model(str(tmp_path / layout.MODEL_NAME)) == str(tmp_path / layout.MODEL_NAME)
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty", "file", "half"])
@@ -113,8 +114,8 @@ def test_what_is_no_model_is_refused(tmp_path: Path, make: str) -> None:
     elif make != "nothing":
         path.mkdir()
     if make == "half":
-        (path / output.MODEL_NAME).mkdir()
+        (path / layout.MODEL_NAME).mkdir()
     with pytest.raises(
         ConfigError, match="MODEL_DIR: .*expected a SavedModel, or a folder in which trainer.task finished"
     ):
-        output.find_model(str(path))
+        layout.find_model(str(path))

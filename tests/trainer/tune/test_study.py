@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from tests.trainer.tune.jobs import make_job
-from trainer.training import output
+from trainer import layout
 from trainer.tune import spec
 from trainer.tune.search import Search
 
@@ -105,8 +105,8 @@ def test_a_study_tells_of_each_trial(whole: tuple[Path, str, str], seed: int) ->
     # Stopped at the epoch that showed it, and really ended: it exported nothing.
     assert "trial 4/4: stopped as hopeless, accuracy" in err
     assert len(trials[3]["measurements"]) < 60
-    assert not (output_dir / "trials" / "4" / output.MODEL_NAME).exists()
-    assert not (output_dir / "trials" / "4" / output.BACKUP_NAME).exists()
+    assert not (output_dir / "trials" / "4" / layout.MODEL_NAME).exists()
+    assert not (output_dir / "trials" / "4" / layout.BACKUP_NAME).exists()
     best = max(trials[:2], key=lambda trial: trial["value"])
     assert read(output_dir)["best"] == best["trial"]
     assert f"best: trial {best['trial']}, accuracy {best['value']:.4f}: --lrate={best['parameters']['lrate']}" in out

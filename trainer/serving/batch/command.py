@@ -21,11 +21,11 @@ from etl.runners.dataflow import checks, is_dataflow
 from etl.storage import locks
 from etl.words import quantity
 from trainer.files import is_remote
+from trainer.layout import find_model
 from trainer.serving.batch.gather import lock_path, unfinished_runs, version
 from trainer.serving.batch.instances import write_instances
 from trainer.serving.batch.job import REASONS, SUMMARY_NAME, Job, Unit
 from trainer.serving.batch.lines import count_lines, plan_units
-from trainer.training.output import find_model
 
 PROG = "trainer.batch_predict"
 

@@ -11,6 +11,7 @@ from etl.errors import ConfigError, DatasetError, one_line
 from etl.errors.limits import naming
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest
+from etl.paths import join
 from trainer.vertex.api.buckets import Buckets, is_bucket
 
 ML_USE = "aiplatform.googleapis.com/ml_use"
@@ -38,7 +39,7 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
         CloudError: it can't be read.
     """
     manifest = _load(data_dir, store)
-    index = _find_index(manifests.join(data_dir, next(iter(manifest.variants), ""), _INDEX), path, store)
+    index = _find_index(join(data_dir, next(iter(manifest.variants), ""), _INDEX), path, store)
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from etl.errors import ConfigError
 from etl.format.parsing import parse_json
-from trainer.training.output import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE, find_model
+from trainer.layout import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE, find_model
 from trainer.vertex.api import buckets, naming
 from trainer.vertex.api.buckets import Buckets
 from trainer.vertex.api.options import check_gcs

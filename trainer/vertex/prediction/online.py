@@ -12,10 +12,10 @@ from typing import Any
 from etl.cli import Parser
 from etl.errors import EXIT_OK, ConfigError
 from etl.format.parsing import parse_json
+from etl.images import messages
 from etl.words import quantity
 from trainer import predict
 from trainer.listing import list_files, read_file
-from trainer.serving import served_model
 from trainer.serving.export import COLOUR_OUTPUTS, INPUTS
 from trainer.vertex.api import naming, options, requests
 from trainer.vertex.api.calls import Call, Session, print_calls
@@ -125,7 +125,7 @@ class Remote:
             answers = self._ask(rest) if rest else []
             return [*answers[:index], named[2], *answers[index:]]
         if len(images) == 1:
-            return [served_model.explain(message)]
+            return [messages.explain(message)]
         middle = len(images) // 2
         return self._ask(images[:middle]) + self._ask(images[middle:])
 

@@ -15,7 +15,7 @@ from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
 from etl.format.parsing import is_count, parse_json
 from etl.words import quantity
-from trainer.training.output import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE
+from trainer.layout import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE
 from trainer.vertex.api import options, requests, waiting
 from trainer.vertex.api.buckets import Buckets
 from trainer.vertex.api.calls import Session, print_calls

@@ -15,7 +15,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from etl.config import EtlConfig
 from etl.errors import ConfigError
-from etl.finalise.finalise import PlanFacts
+from etl.finalise.facts import PlanFacts
 from etl.records import Unit
 from etl.runners.dataflow import job
 from etl.runners.pipeline import build
