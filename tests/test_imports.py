@@ -26,7 +26,7 @@ def test_the_arrows_are_those_of_the_packages() -> None:
     assert {("etl.format.schema", "etl.format.features"), ("etl.run", "etl.runners.pipeline")} <= arrows
     assert {("trainer.data", "etl.format.manifest"), ("trainer.data", "etl.errors")} <= arrows
     assert ("etl.card.page", "etl.card.style") in arrows
-    assert ("trainer.data", "trainer.training.strategy") in {
+    assert ("trainer.data", "trainer.ingest.plan") in {
         (arrow.source, arrow.target) for arrow in read_arrows(ROOT) if arrow.for_types
     }
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from trainer.ingest import IngestConfig
     from trainer.ingest.plan import Plan
     from trainer.models import ModelSpec
-    from trainer.training.strategy import Distribution
 
 # For images that were stored as they were.
 DEFAULT_RESIZE = "pad"
@@ -89,7 +88,7 @@ class Data:
                 for key in tf.io.parse_example(records, spec)["key"].numpy():
                     yield key.decode(errors="replace")
 
-    def load_training(self, config: TrainConfig, distribution: Distribution, epoch: int, step: int) -> tf.data.Dataset:
+    def load_training(self, config: TrainConfig, shard: tuple[int, int], epoch: int, step: int) -> tf.data.Dataset:
         """Loads this worker's share of the training split, without end, each epoch in an order of its own.
 
         Of a tf.data service each epoch is a data set of its own, so that none begins before the one before has ended;
@@ -97,13 +96,13 @@ class Data:
 
         Args:
             config: The run's.
-            distribution: Says which share.
+            shard: This worker's number, from 0, and the number of workers.
             epoch: The pass over the data to begin in, from 0.
             step: Batches of that epoch to leave out; a service gives whole epochs alone.
         """
         from trainer import ingest
 
-        settings = self._training_config(config, distribution)
+        settings = self._training_config(config, shard)
         if config.data_service is not None:
             settings = settings.replace(
                 epoch=None,
@@ -115,19 +114,19 @@ class Data:
         settings = settings.replace(epoch=epoch, start_step=step)
         return ingest.load_epochs(config.data_dir, "train", settings, None, variant=self.variant)
 
-    def plan_training(self, config: TrainConfig, distribution: Distribution) -> Plan:
-        """Returns how this worker reads the training split."""
+    def plan_training(self, config: TrainConfig, shard: tuple[int, int]) -> Plan:
+        """Returns how a worker, as in `load_training`, reads the training split."""
         from trainer.ingest import plan
 
-        return plan.resolve(config.data_dir, "train", self._training_config(config, distribution), self.variant)
+        return plan.resolve(config.data_dir, "train", self._training_config(config, shard), self.variant)
 
-    def _training_config(self, config: TrainConfig, distribution: Distribution) -> IngestConfig:
+    def _training_config(self, config: TrainConfig, shard: tuple[int, int]) -> IngestConfig:
         return self.config(config).replace(
             training=True,
             random_crop=config.random_crop,
             pattern=config.pattern,
-            batch_size=config.batch_size // distribution.num_workers,
-            shard=(distribution.worker, distribution.num_workers),
+            batch_size=config.batch_size // shard[1],
+            shard=shard,
             share=config.share,
         )
 

@@ -118,7 +118,7 @@ def begin(config: TrainConfig, data: Data, distribution: Distribution) -> Traini
     num_workers = distribution.num_workers
     if config.batch_size % num_workers:
         raise ConfigError("--batch_size", config.batch_size, f"a multiple of {num_workers}, the number of workers")
-    plan = data.plan_training(config, distribution)
+    plan = data.plan_training(config, distribution.shard)
     return TrainingProgress.begin(
         num_examples=plan.split.num_examples,
         batch_size=config.batch_size,
@@ -284,7 +284,7 @@ class _Run:
         return iter(self._load_training(self._progress.at(0)))
 
     def _load_training(self, progress: TrainingProgress) -> tf.data.Dataset:
-        return self._data.load_training(self._config, self._distribution, progress.data_epoch, progress.data_step)
+        return self._data.load_training(self._config, self._distribution.shard, progress.data_epoch, progress.data_step)
 
     def _end_epoch(self, validation: Any, shown: Display, watch: Stopwatch, own: Totals) -> None:
         """Validates, and takes note of the epoch; `own` is what this process did of it."""

@@ -37,6 +37,11 @@ class Distribution:
         return self.num_workers * self.num_local_replicas
 
     @property
+    def shard(self) -> tuple[int, int]:
+        """This worker's number, and the number of workers, as `IngestConfig.shard`."""
+        return self.worker, self.num_workers
+
+    @property
     def is_chief(self) -> bool:
         """Whether this worker writes what a run leaves."""
         return self.worker == 0

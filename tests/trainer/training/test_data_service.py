@@ -63,7 +63,7 @@ def read(config: TrainConfig, distribution: Distribution, num_epochs: int) -> li
     """Returns the images of each epoch, in an order of their own, as the trainer would get them."""
     data = resolve(config, load_manifest(config.data_dir))
     progress = begin(config, data, distribution)
-    batches = iter(data.load_training(config, distribution, progress.data_epoch, progress.data_step))
+    batches = iter(data.load_training(config, distribution.shard, progress.data_epoch, progress.data_step))
     epochs = []
     for _ in range(num_epochs):
         images = [image for _ in range(progress.data_steps) for image in np.asarray(next(batches)[0])]
