@@ -34,8 +34,8 @@ FLOORS: Mapping[str, tuple[set[str], ...]] = {
         {"config", "data"},
         {"training"},
         {"evaluation", "serving"},
-        {"options", "predict"},
-        {"batch_predict", "doctor", "server", "task", "tune", "vertex"},
+        {"options"},
+        {"batch_predict", "doctor", "predict", "server", "task", "tune", "vertex"},
     ),
     "trainer.vertex": (
         {"", "api"},

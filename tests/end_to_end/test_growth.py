@@ -17,12 +17,13 @@ from etl.card import Samples, render
 from etl.errors import run_main
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from tests.trainer.tune.jobs import BATCH, DISTORT, HIDDEN, L2, make_job
-from trainer import predict
 from trainer.evaluation import pictures
 from trainer.evaluation.confusion import Confusion
 from trainer.evaluation.curves import draw_curves
 from trainer.evaluation.evaluate import Tally
 from trainer.evaluation.pictures.confusion import block_size, sum_blocks
+from trainer.serving import answers
+from trainer.serving.predictions import Prediction
 from trainer.training import report
 from trainer.tune import display, plot, spec
 from trainer.tune.results import COMPLETED, Result
@@ -152,15 +153,15 @@ def test_a_study_of_thousands_of_trials(tmp_path: Path, capfd: pytest.CaptureFix
 def test_predictions_of_many_files_come_in_tables_of_500(capfd: pytest.CaptureFixture[str]) -> None:
     made: list[int] = []
 
-    def answers() -> Iterator[predict.Prediction]:
+    def predictions() -> Iterator[Prediction]:
         for number in range(1_200):
             made.append(number)
             if number == 500:
                 # The first table is out before the second is asked for.
                 assert "file-499" in capfd.readouterr().out
-            yield predict.Prediction(f"file-{number}", "daisy", 0, 0.5)
+            yield Prediction(f"file-{number}", "daisy", 0, 0.5)
 
-    assert predict._print_table(answers(), "classes") == 0
+    assert answers._print_table(predictions(), "classes") == 0
     printed = capfd.readouterr().out
     assert "file-1199" in printed
     assert printed.count("probability") == 2

@@ -17,7 +17,7 @@ from etl.format import manifest, schema
 from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
-from trainer.predict import Serve, load
+from trainer.serving.served_model import Serve, load
 
 CLASS_NAMES = ("daisy", "roses", "tulips")
 SIZE = (20, 30)

@@ -22,8 +22,9 @@ from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import predict as predictor
 from trainer.config import TrainConfig
 from trainer.data import resolve
-from trainer.predict import Serve, load, predict
 from trainer.serving.export import export_model
+from trainer.serving.predictions import predict
+from trainer.serving.served_model import Serve, load
 
 
 def make_bad_files(folder: Path, good: Path) -> dict[str, str]:

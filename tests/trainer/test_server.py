@@ -24,10 +24,9 @@ from etl.errors import ConfigError, run_main
 from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import server
-from trainer.predict import Serve
 from trainer.serving import app
 from trainer.serving.instances import read_request
-from trainer.serving.served_model import load_signatures
+from trainer.serving.served_model import Serve, load_signatures
 
 PREDICT, HEALTH = "/v1/models/petalstream:predict", "/v1/models/petalstream"
 

@@ -24,7 +24,7 @@ from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
 from tests.trainer.training.test_tensorboard import marked_steps
 from tests.trainer.training.test_tensorboard import read as read_board
 from trainer import layout
-from trainer.predict import Serve
+from trainer.serving.served_model import Serve
 
 
 def read(folder: Path, name: str) -> Any:

@@ -14,9 +14,10 @@ from etl.errors import EXIT_OK, ConfigError
 from etl.format.parsing import parse_json
 from etl.images import messages
 from etl.words import quantity
-from trainer import predict
 from trainer.listing import list_files, read_file
+from trainer.serving.answers import add_image_arguments, print_answers
 from trainer.serving.export import COLOUR_OUTPUTS, INPUTS
+from trainer.serving.predictions import BATCH_SIZE
 from trainer.vertex.api import naming, options, requests
 from trainer.vertex.api.calls import Call, Session, print_calls
 from trainer.vertex.api.failures import server_message, status_of
@@ -37,7 +38,7 @@ _INSTANCE = re.compile(r"instance (\d+): (.+)", re.DOTALL)
 
 def add_arguments(parser: Parser) -> None:
     """Adds the command's options."""
-    predict.add_arguments(parser)
+    add_image_arguments(parser)
     options.add_cloud_arguments(parser)
     deployment.add_endpoint_argument(parser)
 
@@ -53,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = list(list_files(arguments.files))
     if arguments.dry_run:
         name = f"{cloud.parent}/endpoints/ENDPOINT"
-        for start in range(0, len(files), predict.BATCH_SIZE):
-            images = [_read(file) for file in files[start : start + predict.BATCH_SIZE]]
+        for start in range(0, len(files), BATCH_SIZE):
+            images = [_read(file) for file in files[start : start + BATCH_SIZE]]
             print_calls([_shorten(predict_call(name, batch)) for batch in make_batches(images) if fits(batch[0])])
         return EXIT_OK
     session = Session(cloud)
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments.endpoint, endpoint)
     # An endpoint doesn't say what its model gives; whoever wants images says where to put them.
     gives = "classes" if arguments.output_dir is None else "colours"
-    return predict.answer(Remote(session, endpoint.name, gives), files, arguments)
+    return print_answers(Remote(session, endpoint.name, gives), files, arguments)
 
 
 class Remote:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl.cli import console, note
 from etl.errors import EXIT_FAILED, EXIT_OK
 from etl.format.parsing import is_text, parse_json
-from trainer.predict import Prediction
+from trainer.serving.predictions import Prediction
 
 if TYPE_CHECKING:
     from trainer.vertex.api.buckets import Buckets

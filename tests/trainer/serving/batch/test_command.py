@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from etl.errors import run_main
-from trainer.predict import Serve, predict
 from trainer.serving.batch import command, lines
 from trainer.serving.batch.job import BUILDING_INFIX
+from trainer.serving.predictions import predict
+from trainer.serving.served_model import Serve
 
 NUM_FLOWERS = 40
 
