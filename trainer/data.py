@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from etl.errors import ConfigError
 from etl.format import manifest as manifests
-from trainer import models
+from etl.format import schema
+from trainer import ingest, models
 from trainer.files import is_remote, read_text, telling
-from trainer.ingest import managed
+from trainer.ingest import managed, plan
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -70,16 +71,13 @@ class Data:
         Returns:
             (uint8 (B, H, W, 3), int32 (B,)), or (float32 (B, 1280), int32 (B,)) for a model that takes embeddings.
         """
-        from trainer import ingest
-
         return ingest.load(config.data_dir, split, self.config(config), variant=self.variant)
 
     def load_keys(self, split: str, config: TrainConfig) -> Iterator[str]:
         """Yields the keys of a split's examples, in the order of `load`."""
         import tensorflow as tf
 
-        from etl.format import schema
-        from trainer.ingest import order, plan
+        from trainer.ingest import order
 
         read = plan.resolve(config.data_dir, split, self.config(config), self.variant)
         spec = schema.feature_spec({"key": schema.COMMON_FEATURES["key"]})
@@ -100,8 +98,6 @@ class Data:
             epoch: The pass over the data to begin in, from 0.
             step: Batches of that epoch to leave out; a service gives whole epochs alone.
         """
-        from trainer import ingest
-
         settings = self._training_config(config, shard)
         if config.data_service is not None:
             settings = settings.replace(
@@ -116,8 +112,6 @@ class Data:
 
     def plan_training(self, config: TrainConfig, shard: tuple[int, int]) -> Plan:
         """Returns how a worker, as in `load_training`, reads the training split."""
-        from trainer.ingest import plan
-
         return plan.resolve(config.data_dir, "train", self._training_config(config, shard), self.variant)
 
     def _training_config(self, config: TrainConfig, shard: tuple[int, int]) -> IngestConfig:
@@ -132,8 +126,6 @@ class Data:
 
     def config(self, config: TrainConfig) -> IngestConfig:
         """Returns how a split is read as it is."""
-        from trainer import ingest
-
         has_images = self.takes != "embeddings"
         return ingest.IngestConfig(
             batch_size=config.batch_size,

@@ -21,6 +21,7 @@ from etl.errors.limits import naming
 from etl.process import lifecycle
 from trainer import layout, models
 from trainer.config import binding_flags
+from trainer.data import Data, load_manifest, resolve
 from trainer.options import RESOLVED, parse
 from trainer.training import checkpoint, data_service, output
 from trainer.training.optional_files import Extras
@@ -30,7 +31,6 @@ from trainer.training.threads import fix_threads
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.data import Data
     from trainer.training.run import Trained
 
 
@@ -73,7 +73,6 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
 
 def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[[], None]) -> dict[str, Any] | None:
     """Does what `run` says; `check` raises where another run has taken over the output."""
-    from trainer.data import load_manifest, resolve
     from trainer.serving.export import load_formats
 
     places = config.places

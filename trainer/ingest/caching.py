@@ -16,15 +16,13 @@ import posixpath
 import re
 import threading
 import uuid
-from typing import TYPE_CHECKING
+
+import tensorflow as tf
 
 from etl.errors import ConfigError, one_line
 from trainer.files import is_remote
 from trainer.ingest import epochs
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # What is cached, the process that filled it, and how often that began; behind it what TensorFlow appends.
 _FILE = re.compile(r"(?P<prefix>.+\.(?P<writer>[0-9a-f]{32})\.\d+)(?P<rest>[._].+)")
@@ -38,8 +36,6 @@ def cache(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
     Raises:
         ConfigError: the cache's folder can't be written.
     """
-    import tensorflow as tf
-
     if not plan.cache_path:
         return dataset.cache()
     folder, name = posixpath.split(plan.cache_path)
@@ -54,8 +50,6 @@ def cache(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 def _choose(folder: str, name: str) -> str:
     """Returns the complete cache of that name, or a new one to fill; deletes what dead processes left."""
-    import tensorflow as tf
-
     files = tf.io.gfile.listdir(folder)
     prefixes = [match["prefix"] for match in map(_FILE.fullmatch, files) if match and match["rest"] == _INDEX]
     if not is_remote(folder):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trainer.ingest import caching, decode, epochs, heap, order, verify
+import tensorflow as tf
+
+from trainer.ingest import caching, decode, epochs, heap, order, service, verify
 from trainer.ingest.config import IngestConfig
 from trainer.ingest.plan import Plan, resolve
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 _DEFAULTS = IngestConfig()
 # Batches of serialised records read ahead; more than two of pixels leave the processor's caches.
@@ -79,9 +78,6 @@ def load_epochs(
     """
     plan = resolve(data_dir, split, config, variant)
     if config.service_address is not None:
-        # Here, since that module is a command too, which Python loads twice if its package imports it.
-        from trainer.ingest import service
-
         service.check_reachable("service_address", config.service_address)
     verify.check_shards(os.path.dirname(plan.folder), plan.variant, plan.split, config.verify)
     if config.keep_heap:
@@ -103,8 +99,6 @@ def steps_per_epoch(
 
 def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     """Builds what `load_epochs` returns; looks at no shard."""
-    import tensorflow as tf
-
     config = plan.config
     make = _repeater(plan) if plan.is_frozen else functools.partial(_batches, plan, order.cache_records(plan))
     if plan.is_distributed:
@@ -172,8 +166,6 @@ def _examples(
     plan: Plan, cached: tf.data.Dataset | None, parts: tf.data.Dataset, start_step: int | None
 ) -> tf.data.Dataset:
     """Makes the decoded examples of all `parts`, each filled up with padding to whole batches, or cut to them."""
-    import tensorflow as tf
-
     config = plan.config
 
     def read(part: tf.Tensor) -> tf.data.Dataset:
@@ -198,7 +190,6 @@ def _examples(
 
 def _assemble(plan: Plan, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Makes batches of decoded examples, without the padding."""
-    import tensorflow as tf
 
     def strip(values: tf.Tensor, labels: tf.Tensor, is_example: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if not plan.num_padding:
@@ -211,8 +202,6 @@ def _assemble(plan: Plan, examples: tf.data.Dataset) -> tf.data.Dataset:
 
 def _start(plan: Plan, part: tf.Tensor, start_step: int | None) -> int | tf.Tensor:
     """Returns the batches to leave out of a part; see `epochs.Make`."""
-    import tensorflow as tf
-
     if start_step is not None:
         return start_step
     is_first = order.epoch_of(plan, part) == plan.first_epoch
@@ -221,8 +210,6 @@ def _start(plan: Plan, part: tf.Tensor, start_step: int | None) -> int | tf.Tens
 
 def _repeater(plan: Plan) -> epochs.Make:
     """Caches epoch 0's examples or batches; returns what gives them out for each epoch, from a step on."""
-    import tensorflow as tf
-
     config, epoch_0 = plan.config, tf.data.Dataset.range(1)
     if config.cache_of == "batches" or plan.is_batchwise:
         batches = caching.cache(plan, _batches(plan, None, epoch_0, 0))
@@ -237,8 +224,6 @@ def _repeater(plan: Plan) -> epochs.Make:
 
 
 def _map(plan: Plan, dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
-    import tensorflow as tf
-
     if plan.config.autotune:
         return dataset.map(_plain(function), num_parallel_calls=tf.data.AUTOTUNE)
     parallelism = plan.map_parallelism
@@ -247,15 +232,11 @@ def _map(plan: Plan, dataset: tf.data.Dataset, function: Callable[..., Any]) -> 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function as one that AutoGraph has nothing to rewrite in; tracing is then several times faster."""
-    import tensorflow as tf
-
     plain: Callable[..., Any] = tf.autograph.experimental.do_not_convert(function)
     return plain
 
 
 def _options(plan: Plan) -> tf.data.Options:
-    import tensorflow as tf
-
     config = plan.config
     options = tf.data.Options()
     options.deterministic = config.deterministic

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import tensorflow as tf
 
 from etl.format import schema
 from etl.format.features import FeatureSpec
+from etl.images.graph import decoding
 from trainer.ingest import managed, order, windows
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 _LABEL = FeatureSpec("int64")
 _BYTES = FeatureSpec("bytes")
@@ -25,8 +24,6 @@ def batch_decoder(plan: Plan) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
         From serialised examples, string (B,), to images, (B, H, W, 3) in the configuration's dtype, or embeddings,
         float32 (B, 1280); and int32 labels, (B,).
     """
-    import tensorflow as tf
-
     name, stored = _stored_feature(plan)
 
     def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -51,8 +48,6 @@ def example_decoder(plan: Plan) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Ten
         configuration's dtype, or an embedding, float32 (1280,); its int32 label; and whether it is an example at all:
         the empty string stands for padding.
     """
-    import tensorflow as tf
-
     shape = (schema.EMBEDDING_SIZE,) if plan.size is None else (*plan.size, 3)
     dtype = tf.float32 if plan.size is None else tf.dtypes.as_dtype(plan.config.dtype)
 
@@ -72,8 +67,6 @@ def example_decoder(plan: Plan) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Ten
 
 
 def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    import tensorflow as tf
-
     name, stored = _stored_feature(plan)
     is_reference = plan.variant.image.encoding == managed.ENCODING
     wanted = {name: stored, "label_int": _LABEL}
@@ -88,8 +81,6 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
         return value, label
     shape = parsed.get("shape")
     if is_reference:
-        from etl.images.graph import decoding
-
         value = decoding.decode_rgb(tf.io.read_file(value))
         shape = tf.shape(value, tf.int64)
     window = None
@@ -104,8 +95,6 @@ def _decode_one(plan: Plan, epoch: tf.Tensor, serialised: tf.Tensor) -> tuple[tf
 
 
 def _decode_jpeg(plan: Plan, data: tf.Tensor, window: tuple[tf.Tensor, ...] | None) -> tf.Tensor:
-    from etl.images.graph import decoding
-
     if window is not None and plan.size is not None:
         return windows.decode_window(data, window, plan.size)
     # Shards hold plain upright JPEG only, so the walk through the file for its orientation is left out.
@@ -113,8 +102,6 @@ def _decode_jpeg(plan: Plan, data: tf.Tensor, window: tuple[tf.Tensor, ...] | No
 
 
 def _decode_pixels(plan: Plan, value: tf.Tensor, shape: tf.Tensor, window: tuple[tf.Tensor, ...] | None) -> tf.Tensor:
-    import tensorflow as tf
-
     if plan.variant.image.encoding == "raw":
         value = tf.io.decode_raw(value, tf.uint8)
     # What was opened as a file has its shape already, and keeps it.
@@ -125,8 +112,6 @@ def _decode_pixels(plan: Plan, value: tf.Tensor, shape: tf.Tensor, window: tuple
 
 
 def _resize(plan: Plan, image: tf.Tensor) -> tf.Tensor:
-    from etl.images.graph import decoding
-
     if plan.size is None or plan.variant.image.size == plan.size:
         return image
     return decoding.resize_image(image, *plan.size, plan.resize)
@@ -148,8 +133,6 @@ def _stored_feature(plan: Plan) -> tuple[str, FeatureSpec]:
 
 def _to_dtype(images: tf.Tensor, dtype: str) -> tf.Tensor:
     """Converts between uint8, 0 to 255, and float32, 0 to 1."""
-    import tensorflow as tf
-
     if images.dtype == dtype:
         return images
     if dtype == "uint8":

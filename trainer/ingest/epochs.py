@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
+from trainer.ingest import service
 from trainer.ingest.config import host_port
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Times the parts of an epoch it is still an int64.
 _MAX_EPOCH = 2**56
@@ -31,8 +29,6 @@ def repeat(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
         num_epochs: How many epochs; None for no end.
         make: Makes the batches.
     """
-    import tensorflow as tf
-
     first, last = _bounds(plan, num_epochs, 0)
     if not plan.config.start_step or first == last:
         return make(_parts(plan, first, last), 0)
@@ -43,7 +39,6 @@ def repeat(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
 
 def advance(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
     """Makes batches of other epochs at each iteration, as `repeat` does: iteration k goes on where k - 1 ended."""
-    import tensorflow as tf
 
     def begin(iteration: tf.Tensor) -> tf.data.Dataset:
         return _parts(plan, *_bounds(plan, num_epochs, iteration))
@@ -57,7 +52,6 @@ def advance(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
 
 def advance_service(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
     """Does what `advance` does where a tf.data service makes the batches: each iteration registers its epochs there."""
-    import tensorflow as tf
 
     def prepare(iteration: int) -> tf.data.Dataset:
         return make(_parts(plan, *_bounds(plan, num_epochs, iteration)), 0)
@@ -70,11 +64,6 @@ def advance_service(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.D
 
 def register(plan: Plan, batches: tf.data.Dataset) -> tf.Tensor:
     """Registers a data set with the tf.data service; returns its id there, a string scalar."""
-    import tensorflow as tf
-
-    # Here, since that module is a command too, which Python loads twice if its package imports it.
-    from trainer.ingest import service
-
     # It may have gone since the epoch before.
     service.check_reachable("service_address", _address(plan))
     # Pixels hardly shrink, and packing them takes as long as decoding.
@@ -83,8 +72,6 @@ def register(plan: Plan, batches: tf.data.Dataset) -> tf.Tensor:
 
 def from_service(plan: Plan, name: tf.Tensor, spec: object) -> tf.data.Dataset:
     """Has a tf.data service make a registered data set's batches, each part of an epoch by the next free worker."""
-    import tensorflow as tf
-
     service = tf.data.experimental.service
     return service.from_dataset_id(service.ShardingPolicy.DYNAMIC, _address(plan), name, element_spec=spec)
 
@@ -102,14 +89,11 @@ def _bounds(plan: Plan, num_epochs: int | None, iteration: int | tf.Tensor) -> t
 
 
 def _parts(plan: Plan, first: int | tf.Tensor, last: int | tf.Tensor) -> tf.data.Dataset:
-    import tensorflow as tf
-
     return tf.data.Dataset.range(first * plan.num_parts, last * plan.num_parts)
 
 
 def call(function: Callable[[], object], dtype: tf.DType) -> tf.data.Dataset:
     """Makes a data set of one scalar, which a Python function returns as an iteration asks for its first batch."""
-    import tensorflow as tf
 
     def ask(_: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(function, [], dtype), [])

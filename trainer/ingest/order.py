@@ -7,13 +7,11 @@ are, how large a batch is or where reading starts.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+
+import tensorflow as tf
 
 from trainer.ingest import caching, shares
 from trainer.ingest.plan import Plan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Bytes read at once. An object store's latency is worth megabytes. Local records that are large are read straight into
 # place: through a buffer 224x224 pixels take 64 instead of 56 µs each.
@@ -38,8 +36,6 @@ def read_epoch(plan: Plan, part: tf.Tensor, cached: tf.data.Dataset | None) -> t
     Returns:
         string scalars: serialised examples.
     """
-    import tensorflow as tf
-
     tf.compat.v1.set_random_seed(_GRAPH_SEED)
     epoch = epoch_of(plan, part)
     records = _read_files(plan, epoch, part) if cached is None else cached
@@ -58,8 +54,6 @@ def read_epoch(plan: Plan, part: tf.Tensor, cached: tf.data.Dataset | None) -> t
 
 def read_file(plan: Plan, path: str | tf.Tensor) -> tf.data.Dataset:
     """Reads one shard's serialised examples, string scalars, in their order."""
-    import tensorflow as tf
-
     compression = "GZIP" if plan.variant.compression == "gzip" else None
     return tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=_read_buffer_bytes(plan))
 
@@ -76,15 +70,11 @@ def cache_records(plan: Plan) -> tf.data.Dataset | None:
 
 def epoch_seed(plan: Plan, purpose: str, epoch: tf.Tensor) -> tf.Tensor:
     """Returns the seed, int64 (2,), of what is drawn once an epoch."""
-    import tensorflow as tf
-
     return tf.stack([tf.constant(_seed_word(plan.config.seed, purpose), tf.int64), epoch])
 
 
 def record_seed(plan: Plan, purpose: str, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Returns the seed, int64 (2,), of what is drawn for one record an epoch; `key` is its key, a string scalar."""
-    import tensorflow as tf
-
     word = tf.constant(_seed_word(plan.config.seed, purpose), tf.int64)
     return tf.stack([tf.bitwise.bitwise_xor(word, tf.strings.to_hash_bucket_fast(key, 2**63 - 1)), epoch])
 
@@ -96,8 +86,6 @@ def _seed_word(seed: int, purpose: str) -> int:
 
 def _read_files(plan: Plan, epoch: tf.Tensor | None, part: tf.Tensor | None) -> tf.data.Dataset:
     """Reads this worker's range of records or a part of it, the shards permuted where an epoch is given."""
-    import tensorflow as tf
-
     is_whole = plan.record_range == (0, plan.split.num_examples) and plan.num_parts == 1
 
     def read_one(path: tf.Tensor, first: tf.Tensor, number: tf.Tensor) -> tf.data.Dataset:
@@ -129,8 +117,6 @@ def _ranges(plan: Plan, epoch: tf.Tensor | None, part: tf.Tensor | None) -> tupl
     Returns:
         Of each file that this worker reads: its path, the records to skip and the records to take.
     """
-    import tensorflow as tf
-
     paths = tf.constant(plan.paths)
     counts = tf.constant([shard.num_examples for shard in plan.split.shards], tf.int64)
     if plan.shuffle_files and epoch is not None:
@@ -147,8 +133,6 @@ def _ranges(plan: Plan, epoch: tf.Tensor | None, part: tf.Tensor | None) -> tupl
 
 def _part_range(plan: Plan, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the first and last (exclusive) record of a part: whole batches, and in an epoch's last part the rest."""
-    import tensorflow as tf
-
     first, last = plan.record_range
     if plan.num_parts == 1:
         return tf.constant(first, tf.int64), tf.constant(last, tf.int64)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import tensorflow as tf
+
 from etl.errors import DatasetError, one_line
 from etl.format.manifest import Shard, Split, Variant
 from etl.paths import join
@@ -48,8 +50,6 @@ def _find_problems(folder: str, shards: Sequence[Shard], *, is_full: bool) -> li
 
 
 def _find_problem(path: str, shard: Shard, *, is_full: bool) -> str:
-    import tensorflow as tf
-
     try:
         num_bytes = tf.io.gfile.stat(path).length
         if num_bytes != shard.num_bytes:
@@ -64,8 +64,6 @@ def _find_problem(path: str, shard: Shard, *, is_full: bool) -> str:
 
 
 def _sha256(path: str) -> str:
-    import tensorflow as tf
-
     digest = hashlib.sha256()
     with tf.io.gfile.GFile(path, "rb") as file:
         while block := file.read(_READ_BYTES):

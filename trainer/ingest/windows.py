@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+import tensorflow as tf
 
 # Draws until a window fits into the image; the whole image where none does.
 _NUM_ATTEMPTS = 10
@@ -30,8 +27,6 @@ def draw_window(
     Returns:
         Four int32 scalars: top, left, height and width, in pixels.
     """
-    import tensorflow as tf
-
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         shape,
         tf.zeros([1, 0, 4]),
@@ -60,8 +55,6 @@ def decode_window(data: tf.Tensor, window: tuple[tf.Tensor, ...], size: tuple[in
     Returns:
         uint8, (*size, 3).
     """
-    import tensorflow as tf
-
     top, left, height, width = window
     scale = tf.minimum(height // size[0], width // size[1])
     index = sum(tf.cast(scale >= ratio, tf.int32) for ratio in _RATIOS[1:])
@@ -83,8 +76,6 @@ def cut_window(pixels: tf.Tensor, window: tuple[tf.Tensor, ...], size: tuple[int
 
 def _scale(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """Scales bilinearly, without antialiasing: the decoder has already halved what is larger than twice the target."""
-    import tensorflow as tf
-
     # The kernel has vector code for float32 only: with uint8 it takes up to 130 µs longer at 224x224, the cast counted.
     images = tf.cast(pixels, tf.float32)[tf.newaxis]
     scaled = tf.raw_ops.ResizeBilinear(images=images, size=size, half_pixel_centers=True)

@@ -17,6 +17,7 @@ from etl.errors import EXIT_OK, ConfigError, PetalstreamError
 from etl.words import quantity
 from trainer import layout, options
 from trainer.config import MONITORS, TrainConfig
+from trainer.data import load_manifest, resolve
 from trainer.ingest.plan import num_cores
 from trainer.tune import folder, results, search, spec
 from trainer.tune.process import Process, inherit, share_cores
@@ -176,8 +177,6 @@ def _check_arguments(study: Spec, arguments: Sequence[str], output_dir: Path) ->
 
 def _check_data(config: TrainConfig) -> str:
     """Checks what every trial would check, and that there is something to judge by; returns the fingerprint."""
-    from trainer.data import load_manifest, resolve
-
     data = resolve(config, load_manifest(config.data_dir))
     if "validation" not in data.num_examples:
         raise ConfigError("--data_dir", config.data_dir, "a data set with a validation split, by which trials compare")
