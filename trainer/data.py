@@ -11,7 +11,7 @@ from etl.errors import ConfigError
 from etl.format import manifest as manifests
 from etl.format import schema
 from trainer import ingest, models
-from trainer.files import is_remote, read_text, telling
+from trainer.files import is_remote, read_text, translate_errors
 from trainer.ingest import managed, plan
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def load_manifest(data_dir: str) -> Manifest:
     if managed.is_managed(data_dir):
         return manifests.load(managed.localise(data_dir))
     if is_remote(data_dir):
-        with telling("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes"):
+        with translate_errors("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes"):
             return manifests.load(data_dir, read_text)
     if not os.path.isdir(data_dir):
         raise ConfigError("--data_dir", data_dir, "the folder of a data set, which python -m etl.run writes")

@@ -164,7 +164,7 @@ def resumable() -> Iterator[None]:
 
 
 @contextmanager
-def telling(option: str, path: str, expected: str) -> Iterator[None]:
+def translate_errors(option: str, path: str, expected: str) -> Iterator[None]:
     """Makes of what an object store refuses the operator's mistake, in one line.
 
     Args:

@@ -33,7 +33,7 @@ from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.parsing import is_text, parse_json, split_lines
 from etl.paths import join
-from trainer.files import is_remote, read_bytes, telling
+from trainer.files import is_remote, read_bytes, translate_errors
 from trainer.ingest import shares
 from trainer.listing import list_files
 
@@ -101,7 +101,7 @@ def _read(data_dir: str) -> tuple[list[_Item], int]:
     items: list[_Item] = []
     num_unlabelled = 0
     for split, pattern in _parse(data_dir):
-        with telling("--data_dir", pattern, "JSON lines that can be read"):
+        with translate_errors("--data_dir", pattern, "JSON lines that can be read"):
             for path, number, line in _lines(pattern):
                 item = _parse_line(line, f"{path}, line {number}", posixpath.dirname(path), split)
                 if item is None:

@@ -147,7 +147,7 @@ def _try_to_write(option: str, folder: str) -> None:
     expected = "a folder that can be written"
     if files.is_remote(folder):
         probe = posixpath.join(folder, f".probe-{os.urandom(8).hex()}")
-        with files.telling(option, folder, expected):
+        with files.translate_errors(option, folder, expected):
             files.write_bytes(probe, b"")
             files.remove(probe)
         return

@@ -12,7 +12,7 @@ from typing import Any
 
 from etl.errors import one_line
 from etl.storage.retries import network_reason, say_retry
-from trainer.vertex.api.failures import missing_sdk, telling
+from trainer.vertex.api.failures import missing_sdk, translate_errors
 from trainer.vertex.api.options import Cloud
 
 SCHEME = "gs://"
@@ -80,7 +80,7 @@ class Buckets:
             CloudError: the bucket is missing or may not be listed.
         """
         bucket, prefix = _split(f"{folder.rstrip('/')}/")
-        with telling(f"listing {folder}", self._cloud, role=_ROLE):
+        with translate_errors(f"listing {folder}", self._cloud, role=_ROLE):
             blobs = list(self._connect().list_blobs(bucket, prefix=prefix, retry=_retry(bucket)))
         return [
             Entry(blob.name[len(prefix) :], int(blob.size or 0), blob.md5_hash or f"crc32c {blob.crc32c}")
@@ -96,7 +96,7 @@ class Buckets:
             CloudError: it can't be read.
         """
         bucket, name = _split(uri)
-        with telling(f"reading {uri}", self._cloud, role=_ROLE):
+        with translate_errors(f"reading {uri}", self._cloud, role=_ROLE):
             blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
             return None if blob is None else str(blob.download_as_bytes(retry=_retry(bucket)).decode("utf-8"))
 
@@ -107,7 +107,7 @@ class Buckets:
             CloudError: it can't be read.
         """
         bucket, name = _split(uri)
-        with telling(f"reading {uri}", self._cloud, role=_ROLE):
+        with translate_errors(f"reading {uri}", self._cloud, role=_ROLE):
             blob = self._connect().bucket(bucket).blob(name)
             with blob.open("r", encoding="utf-8", retry=_retry(bucket)) as lines:
                 yield from lines
@@ -122,7 +122,7 @@ class Buckets:
             CloudError: it can't be read.
         """
         bucket, name = _split(uri)
-        with telling(f"reading {uri}", self._cloud, role=_ROLE):
+        with translate_errors(f"reading {uri}", self._cloud, role=_ROLE):
             blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
             if blob is None:
                 return False
@@ -139,7 +139,7 @@ class Buckets:
             CloudError: it can't be written.
         """
         bucket, name = _split(uri)
-        with telling(f"writing {uri}", self._cloud, role=_ROLE):
+        with translate_errors(f"writing {uri}", self._cloud, role=_ROLE):
             blob = self._connect().bucket(bucket).get_blob(name, retry=_retry(bucket))
             if blob is not None and blob.md5_hash == _md5(path):
                 return False

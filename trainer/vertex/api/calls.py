@@ -16,7 +16,7 @@ from typing import Any
 from etl import interrupts
 from etl.errors import PetalstreamError
 from trainer.vertex.api import clients, requests
-from trainer.vertex.api.failures import CloudError, telling
+from trainer.vertex.api.failures import CloudError, translate_errors
 from trainer.vertex.api.options import Cloud
 
 # Method of the API to the service that has it, as `clients.make` names them.
@@ -112,21 +112,21 @@ class Session:
         client = self._client(_SERVICES[call.method])
         self.unsettled = None if _HARMLESS.match(call.method) else call
         try:
-            with telling(call.what, self.cloud):
+            with translate_errors(call.what, self.cloud):
                 answer = getattr(client, _snake(call.method))(request=message)
         except PetalstreamError as error:
             if _is_refusal(error.__cause__):
                 self.unsettled = None
             raise
         if hasattr(answer, "operation"):
-            with telling(call.what, self.cloud):
+            with translate_errors(call.what, self.cloud):
                 answer = self._wait(answer, call.what)
         self.unsettled = None
         return answer
 
     def fetch(self, call: Call) -> list[Any]:
         """Sends a call that lists, and returns all that there is."""
-        with telling(call.what, self.cloud):
+        with translate_errors(call.what, self.cloud):
             return list(self.send(call))
 
     def wait_for_others(self, endpoint: str) -> bool:
@@ -142,7 +142,7 @@ class Session:
         deadline = time.monotonic() + self.timeout_seconds
         waited, pause = False, clients.FIRST_POLL_SECONDS
         while True:
-            with telling("looking for operations that are under way", self.cloud):
+            with translate_errors("looking for operations that are under way", self.cloud):
                 found = client.list_operations({"name": endpoint}).operations
             running = [operation.name for operation in found if not operation.done]
             if not running:

@@ -12,7 +12,7 @@ from typing import Any
 from etl.cli import say_loading
 from etl.errors import ConfigError
 from etl.storage.retries import say_retry
-from trainer.vertex.api.failures import missing_sdk, server_message, telling
+from trainer.vertex.api.failures import missing_sdk, server_message, translate_errors
 from trainer.vertex.api.options import Cloud
 
 # Another address than Google's, for tests and proxies; it is asked without credentials.
@@ -87,7 +87,7 @@ def make(service: str, cloud: Cloud) -> Any:
         transport = kind.get_transport_class("rest")
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
         return Client(kind(transport=transport(host=endpoint, credentials=credentials, url_scheme=scheme)))
-    with telling("signing in to Google Cloud", cloud):
+    with translate_errors("signing in to Google Cloud", cloud):
         address = f"{cloud.region}-aiplatform.googleapis.com"
         return Client(kind(transport="rest", client_options={"api_endpoint": address}))
 
@@ -100,14 +100,14 @@ def retries(repeatable: bool) -> Any:
     """
     from google.api_core import exceptions, retry
 
-    def is_passing(error: Exception) -> bool:
+    def is_transient(error: Exception) -> bool:
         if isinstance(error, exceptions.TooManyRequests):
             return not _LASTING_QUOTA.search(server_message(error))
         return repeatable and isinstance(error, exceptions.ServiceUnavailable)
 
     deadline = time.monotonic() + RETRY_SECONDS
     return retry.Retry(
-        predicate=is_passing,
+        predicate=is_transient,
         initial=FIRST_PAUSE_SECONDS,
         maximum=LONGEST_PAUSE_SECONDS,
         timeout=RETRY_SECONDS,
@@ -123,7 +123,7 @@ def finish(operation: Any, *, timeout_seconds: float) -> Any:
         timeout_seconds: How long to wait for it.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: it failed, or took longer; inside `failures.telling`.
+        google.api_core.exceptions.GoogleAPICallError: it failed, or took longer; inside `failures.translate_errors`.
     """
     from google.api_core import exceptions, retry
     from google.api_core.future.polling import POLLING_PREDICATE

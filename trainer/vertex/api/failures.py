@@ -40,7 +40,7 @@ class CloudError(PetalstreamError):
 
 
 @contextmanager
-def telling(what: str, cloud: Cloud | None = None, *, role: str = USER_ROLE) -> Iterator[None]:
+def translate_errors(what: str, cloud: Cloud | None = None, *, role: str = USER_ROLE) -> Iterator[None]:
     """Turns what the SDK raises into one line.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from etl.errors import ConfigError
 from trainer.vertex.api import clients
 from trainer.vertex.api.calls import Call
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.options import Cloud
 
 _CONSOLE = "https://console.cloud.google.com/agent-platform"
@@ -50,7 +50,7 @@ class Kind:
             CloudError: the call failed.
         """
         call = self.get_call(name)
-        with telling(call.what, cloud):
+        with translate_errors(call.what, cloud):
             return getattr(clients.make(self.service, cloud), f"get_{self.method}")(request=call.to_message())
 
     def get_call(self, name: str) -> Call:
@@ -67,7 +67,7 @@ class Kind:
             page_size: Of a page; None for the API's own.
         """
         call = self.list_call(cloud, filter_text, page_size=page_size)
-        with telling(call.what, cloud):
+        with translate_errors(call.what, cloud):
             yield from getattr(clients.make(self.service, cloud), f"list_{self.plural}")(request=call.to_message())
 
     def list_call(self, cloud: Cloud, filter_text: str = "", *, page_size: int | None = None) -> Call:

@@ -52,7 +52,7 @@ class Container:
             "healthRoute": self.health_route,
         }
 
-    def is_that_of(self, model: Any) -> bool:
+    def matches(self, model: Any) -> bool:
         """Tells whether a registered model is served by this one."""
         spec = model.container_spec
         routes = (spec.predict_route, spec.health_route) if self.predict_route else ("", "")
@@ -128,5 +128,5 @@ def delete_call(model: str, version: str, *, is_first: bool) -> Call:
 def find_version(session: Session, model: str, artifact: Artifact, container: Container) -> Any | None:
     """Finds the newest version of a model that is this artifact in this container; None where there is none."""
     versions = session.fetch(versions_call(model))
-    same = [item for item in versions if artifact.is_that_of(item) and container.is_that_of(item)]
+    same = [item for item in versions if artifact.matches(item) and container.matches(item)]
     return max(same, key=lambda item: int(item.version_id or 0), default=None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from etl import interrupts
 from trainer.vertex.api import clients
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.kinds import KINDS, Kind
 from trainer.vertex.api.options import Cloud
 
@@ -42,7 +42,7 @@ def submit(kind: Kind, message: Any, cloud: Cloud) -> Any:
     before = {job.name for job in kind.find(cloud, same_name)}
     num_tries, pause = 0, clients.FIRST_PAUSE_SECONDS
     starting = f"starting the {kind.what} {message.display_name}"
-    with telling(starting, cloud), interrupts.hinting(lambda: _unknown(kind, same_name, cloud)):
+    with translate_errors(starting, cloud), interrupts.hinting(lambda: _unknown(kind, same_name, cloud)):
         while True:
             num_tries += 1
             try:

@@ -52,7 +52,7 @@ def wait(kind: Kind, name: str, cloud: Cloud, progress: Callable[[Any], str] | N
     """
     shown = ""
     try:
-        with interrupts.hinting(lambda: goes_on(kind, name, cloud)):
+        with interrupts.hinting(lambda: describe_running(kind, name, cloud)):
             while True:
                 job = kind.get(name, cloud)
                 state = state_of(job)
@@ -64,21 +64,21 @@ def wait(kind: Kind, name: str, cloud: Cloud, progress: Callable[[Any], str] | N
                     return job
                 time.sleep(POLL_SECONDS)
     except CloudError as error:
-        raise CloudError(f"{error}; the job goes on: {see(name, cloud)}") from error
+        raise CloudError(f"{error}; the job goes on: {status_command(name, cloud)}") from error
 
 
-def goes_on(kind: Kind, name: str, cloud: Cloud) -> str:
+def describe_running(kind: Kind, name: str, cloud: Cloud) -> str:
     """Says that a job isn't ended by Ctrl-C, and what would end it."""
-    return f"the job goes on; {see(name, cloud)} shows it, {cancelling(kind, name, cloud)}"
+    return f"the job goes on; {status_command(name, cloud)} shows it, {describe_cancelling(kind, name, cloud)}"
 
 
-def see(name: str, cloud: Cloud) -> str:
+def status_command(name: str, cloud: Cloud) -> str:
     """Returns the command that shows a job."""
     collection, number = name.split("/")[-2:]
     return f"python -m trainer.vertex status {collection}/{number} --project {cloud.project} --region {cloud.region}"
 
 
-def cancelling(kind: Kind, name: str, cloud: Cloud) -> str:
+def describe_cancelling(kind: Kind, name: str, cloud: Cloud) -> str:
     """Returns how a job is cancelled, in words."""
     command = _CANCEL.get(kind.collection)
     if command is None:

@@ -15,7 +15,7 @@ from etl.cli import Parser, path
 from etl.errors import EXIT_OK, ConfigError
 from etl.words import quantity
 from trainer.vertex.api import buckets, clients, naming, requests
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.kinds import KINDS
 from trainer.vertex.api.options import Cloud, add_cloud_arguments, add_label_argument, check_gcs, cloud, parse_labels
 from trainer.vertex.data import image_lists
@@ -128,7 +128,7 @@ def _ensure(name: str, message: Any, where: Cloud) -> Any:
     if found is not None:
         print(f"there already: {kind.url(found.name)}", file=sys.stderr)
         return found
-    with telling(f"creating the data set {name}", where):
+    with translate_errors(f"creating the data set {name}", where):
         operation = clients.make(kind.service, where).create_dataset(parent=where.parent, dataset=message)
         made = clients.finish(operation, timeout_seconds=_CREATE_SECONDS)
     print(f"created: {kind.url(made.name)}", file=sys.stderr)
@@ -148,11 +148,11 @@ def _import(dataset: Any, imports: dict[str, Any], lists: Sequence[str], where: 
     message = requests.parse("ImportDataRequest", {"name": dataset.name, **imports})
     what = f"importing into the data set {dataset.display_name}"
     print(f"{what}: this takes its time", file=sys.stderr, flush=True)
-    with telling(what, where):
+    with translate_errors(what, where):
         operation = client.import_data(request=message)
         with interrupts.hinting(lambda: f"the import goes on: {KINDS['datasets'].url(dataset.name)}"):
             clients.finish(operation, timeout_seconds=_IMPORT_SECONDS)
-    with telling(f"labelling the data set {dataset.display_name}", where):
+    with translate_errors(f"labelling the data set {dataset.display_name}", where):
         body = {"name": dataset.name, "labels": {**dict(dataset.labels), label: ""}}
         client.update_dataset(dataset=requests.parse("Dataset", body), update_mask={"paths": ["labels"]})
 

@@ -41,7 +41,7 @@ class Artifact:
     description: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """Returns the registry's line about it, which `is_that_of` recognises."""
+        """Returns the registry's line about it, which `matches` recognises."""
         parts = [f"{_PREFIX}{self.digest}"]
         if "accuracy" in self.evaluation:
             parts.append(f"test accuracy {self.evaluation['accuracy']:.4f}")
@@ -61,7 +61,7 @@ class Artifact:
             found["test_accuracy"] = naming.to_label(f"{self.evaluation['accuracy']:.4f}".replace(".", "_"))
         return found
 
-    def is_that_of(self, model: Any) -> bool:
+    def matches(self, model: Any) -> bool:
         """Tells whether a registered model was made of these very files."""
         known = str(model.version_description).partition(",")[0]
         return str(model.artifact_uri).rstrip("/") == self.uri and known == f"{_PREFIX}{self.digest}"

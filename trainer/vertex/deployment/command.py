@@ -40,17 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
         CloudError: a step failed.
     """
     cloud = options.cloud(arguments)
-    wish = deployment.make_wish(arguments, cloud)
+    desired = deployment.read_desired_deployment(arguments, cloud)
     if arguments.dry_run:
         artifact = preview_artifact(arguments.model_dir, arguments.staging_bucket)
-        print(rollout.preview_note(wish), end="")
-        print_calls(rollout.preview(cloud, wish, artifact))
+        print(rollout.preview_note(desired), end="")
+        print_calls(rollout.preview(cloud, desired, artifact))
         return EXIT_OK
-    rollout.check(cloud, wish)
-    artifact = bring(cloud, arguments.model_dir, arguments.staging_bucket)
+    rollout.check(cloud, desired)
+    artifact = stage_artifact(cloud, arguments.model_dir, arguments.staging_bucket)
     session = Session(cloud, deployment.timeout_seconds(arguments))
-    outcome = rollout.roll_out(session, wish, artifact, say)
-    show_endpoint(session.send(endpoints.get_call(outcome.endpoint)))
+    result = rollout.roll_out(session, desired, artifact, say)
+    show_endpoint(session.send(endpoints.get_call(result.endpoint)))
     return EXIT_OK
 
 
@@ -67,10 +67,10 @@ def preview_artifact(model_dir: str, staging_bucket: str | None) -> Artifact:
     """
     if buckets.is_bucket(model_dir):
         return Artifact(options.check_gcs("MODEL_DIR", model_dir), artifacts.UNKNOWN_DIGEST)
-    return artifacts.plan_upload(model_dir, _need_bucket(staging_bucket))[0]
+    return artifacts.plan_upload(model_dir, _require_bucket(staging_bucket))[0]
 
 
-def bring(cloud: Cloud, model_dir: str, staging_bucket: str | None) -> Artifact:
+def stage_artifact(cloud: Cloud, model_dir: str, staging_bucket: str | None) -> Artifact:
     """Returns a model's artifact, in a bucket; a local one is uploaded.
 
     Raises:
@@ -80,7 +80,7 @@ def bring(cloud: Cloud, model_dir: str, staging_bucket: str | None) -> Artifact:
     store = Buckets(cloud)
     if buckets.is_bucket(model_dir):
         return artifacts.inspect(store, model_dir)
-    artifact, folder = artifacts.plan_upload(model_dir, _need_bucket(staging_bucket))
+    artifact, folder = artifacts.plan_upload(model_dir, _require_bucket(staging_bucket))
     num_files = artifacts.upload(store, artifact, folder)
     say(f"artifact: {artifact.uri}, {quantity(num_files, 'file')} sent")
     return artifact
@@ -101,7 +101,7 @@ def show_endpoint(endpoint: Any) -> None:
     console().print(table)
 
 
-def _need_bucket(staging_bucket: str | None) -> str:
+def _require_bucket(staging_bucket: str | None) -> str:
     if staging_bucket is None:
         raise ConfigError("--staging_bucket", None, "a gs:// folder, since the model is a local one")
     return staging_bucket

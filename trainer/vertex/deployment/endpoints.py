@@ -42,7 +42,7 @@ class Machine:
             spec |= {"acceleratorType": self.accelerator, "acceleratorCount": self.num_accelerators}
         return spec
 
-    def is_that_of(self, deployed: Any) -> bool:
+    def matches(self, deployed: Any) -> bool:
         """Tells whether a deployed model runs on this, in whatever number."""
         spec = deployed.dedicated_resources.machine_spec
         accelerator = spec.accelerator_type.name if spec.accelerator_type else ""
@@ -53,7 +53,7 @@ class Machine:
             self.service_account,
         )
 
-    def replicas_are_those_of(self, deployed: Any) -> bool:
+    def matches_replicas(self, deployed: Any) -> bool:
         """Tells whether a deployed model has this number of copies."""
         resources = deployed.dedicated_resources
         return (resources.min_replica_count, resources.max_replica_count) == (self.min_replicas, self.max_replicas)
@@ -79,7 +79,7 @@ class RequestLog:
             "bigqueryDestination": {"outputUri": self.table},
         }
 
-    def is_that_of(self, endpoint: Any) -> bool:
+    def matches(self, endpoint: Any) -> bool:
         """Tells whether an endpoint does this already."""
         config = endpoint.predict_request_response_logging_config
         known = (config.enabled, config.sampling_rate, config.bigquery_destination.output_uri)
@@ -202,7 +202,7 @@ def find_existing(session: Session, field: str, name: str) -> Any:
 def find_deployed(endpoint: Any, model: str, version: str, machine: Machine) -> Any | None:
     """Finds among an endpoint's deployed models a version on a machine; None where it isn't there."""
     for deployed in endpoint.deployed_models:
-        if get_version(deployed) == (model, version) and machine.is_that_of(deployed):
+        if get_version(deployed) == (model, version) and machine.matches(deployed):
             return deployed
     return None
 
@@ -232,7 +232,7 @@ def plan_split(endpoint: Any | None, deployed_id: str, share: int) -> dict[str, 
     """
     split = get_split(endpoint) if endpoint is not None else {}
     try:
-        return traffic.give(split, deployed_id, share)
+        return traffic.assign_share(split, deployed_id, share)
     except ValueError as error:
         expected = "per cents that leave one to each of the others"
         raise ConfigError("--traffic", share, expected, str(error)) from error

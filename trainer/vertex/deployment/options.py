@@ -1,4 +1,4 @@
-"""The options of a deployment, for the commands that make one: from a command line to a `Wish`."""
+"""The options of a deployment, for the commands that make one: a command line becomes a `DesiredDeployment`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.vertex.api.registry import Container, is_prebuilt
 from trainer.vertex.deployment import traffic
 from trainer.vertex.deployment.endpoints import Machine, RequestLog
 from trainer.vertex.deployment.monitoring import Monitoring
-from trainer.vertex.deployment.rollout import Wish
+from trainer.vertex.deployment.rollout import DesiredDeployment
 
 if TYPE_CHECKING:
     from trainer.vertex.api.options import Cloud
@@ -38,7 +38,7 @@ def add_arguments(parser: Parser, *, prefix: str = "") -> None:
     _add_place(parser.add_argument_group("endpoint and model"))
     _add_container(parser.add_argument_group("serving container"), prefix)
     _add_machine(parser.add_argument_group("serving machines"), prefix)
-    _add_watching(parser.add_argument_group("monitoring"))
+    _add_monitoring(parser.add_argument_group("monitoring"))
 
 
 def add_endpoint_argument(parser: Parser | argparse._ArgumentGroup) -> None:
@@ -128,7 +128,7 @@ def _add_machine(machine: argparse._ArgumentGroup, prefix: str) -> None:
     )
 
 
-def _add_watching(watching: argparse._ArgumentGroup) -> None:
+def _add_monitoring(watching: argparse._ArgumentGroup) -> None:
     defaults = Monitoring()
     watching.add_argument(
         "--monitoring", action="store_true", help="have a monitoring job look at what the endpoint is asked"
@@ -168,7 +168,7 @@ def _add_watching(watching: argparse._ArgumentGroup) -> None:
     )
 
 
-def make_wish(arguments: argparse.Namespace, cloud: Cloud) -> Wish:
+def read_desired_deployment(arguments: argparse.Namespace, cloud: Cloud) -> DesiredDeployment:
     """Reads the options.
 
     Raises:
@@ -179,7 +179,7 @@ def make_wish(arguments: argparse.Namespace, cloud: Cloud) -> Wish:
     for alias in arguments.alias:
         if not _ALIAS.fullmatch(alias):
             raise ConfigError("--alias", alias, "a letter, then letters, digits and dashes, 128 at most")
-    return Wish(
+    return DesiredDeployment(
         endpoint=arguments.endpoint,
         model=naming.check("--model_name", arguments.model_name),
         container=_make_container(arguments, cloud),

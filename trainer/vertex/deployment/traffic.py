@@ -10,7 +10,7 @@ ALL = 100
 NEW = "0"
 
 
-def give(split: Mapping[str, int], name: str, share: int) -> dict[str, int]:
+def assign_share(split: Mapping[str, int], name: str, share: int) -> dict[str, int]:
     """Gives one deployed model a share; the others keep theirs, in proportion.
 
     Args:

@@ -237,5 +237,5 @@ def _find_or_start(cloud: Cloud, body: Mapping[str, Any]) -> Any:
             return job
     message = create_call(cloud, body).to_message().batch_prediction_job
     job = submit(kind, message, cloud)
-    print(f"page: {kind.url(job.name)}\nsee:  {waiting.see(job.name, cloud)}", file=sys.stderr)
+    print(f"page: {kind.url(job.name)}\nsee:  {waiting.status_command(job.name, cloud)}", file=sys.stderr)
     return job

@@ -63,10 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments.endpoint, endpoint)
     # An endpoint doesn't say what its model gives; whoever wants images says where to put them.
     gives = "classes" if arguments.output_dir is None else "colours"
-    return print_answers(Remote(session, endpoint.name, gives), files, arguments)
+    return print_answers(EndpointModel(session, endpoint.name, gives), files, arguments)
 
 
-class Remote:
+class EndpointModel:
     """An endpoint that is asked as a loaded model is.
 
     Args:

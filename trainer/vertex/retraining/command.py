@@ -26,7 +26,7 @@ from trainer.vertex.api.submission import submit
 from trainer.vertex.deployment import artifacts, endpoints, rollout
 from trainer.vertex.deployment import options as deployment
 from trainer.vertex.deployment.command import say, show_endpoint
-from trainer.vertex.deployment.rollout import Wish
+from trainer.vertex.deployment.rollout import DesiredDeployment
 from trainer.vertex.retraining import automl, comparison
 from trainer.vertex.retraining.comparison import Score
 from trainer.vertex.retraining.plan import DEVELOP, PRODUCTION, Plan, plan_automl, plan_training
@@ -83,32 +83,32 @@ def run(arguments: argparse.Namespace) -> int:
     """
     cloud = options.cloud(arguments)
     _set_names(arguments)
-    wish = deployment.make_wish(arguments, cloud)
+    desired = deployment.read_desired_deployment(arguments, cloud)
     plan = plan_automl(arguments, cloud) if arguments.automl else plan_training(arguments, cloud)
     if arguments.dry_run:
         calls = [plan.to_call(cloud)]
         if not arguments.automl:
             artifact = artifacts.Artifact(f"{plan.output_dir}/{MODEL_NAME}", artifacts.UNKNOWN_DIGEST)
-            calls += rollout.preview(cloud, wish, artifact)
-            print(rollout.preview_note(wish), end="")
+            calls += rollout.preview(cloud, desired, artifact)
+            print(rollout.preview_note(desired), end="")
         print_calls(calls)
         return EXIT_OK
     waits = arguments.wait or arguments.mode == DEVELOP
     if arguments.automl:
         return _run_automl(plan, cloud, waits=waits)
     # Before hours of training.
-    rollout.check(cloud, wish)
+    rollout.check(cloud, desired)
     session, store = Session(cloud, deployment.timeout_seconds(arguments)), Buckets(cloud)
     _check_dataset(store, plan.data_dir)
-    old = _find_deployed(session, store, wish)
+    old = _find_deployed(session, store, desired)
     if not _train(plan, store, cloud, waits=waits):
         return EXIT_OK
     score = _read_evaluation(store, plan.output_dir)
     if not _may_deploy(score, old, arguments.tolerance, force=arguments.force):
         return EXIT_NOT_DEPLOYED
     artifact = artifacts.inspect(store, f"{plan.output_dir}/{MODEL_NAME}")
-    outcome = rollout.roll_out(session, wish, artifact, say)
-    show_endpoint(session.send(endpoints.get_call(outcome.endpoint)))
+    result = rollout.roll_out(session, desired, artifact, say)
+    show_endpoint(session.send(endpoints.get_call(result.endpoint)))
     return EXIT_OK
 
 
@@ -159,9 +159,9 @@ def _check_dataset(store: Buckets, data_dir: str) -> None:
     say(f"data set: {name}, {quantity(counts, 'image')}, {data_dir}")
 
 
-def _find_deployed(session: Session, store: Buckets, wish: Wish) -> tuple[str, Score | None] | None:
+def _find_deployed(session: Session, store: Buckets, desired: DesiredDeployment) -> tuple[str, Score | None] | None:
     """Looks at what the new model will be compared with, before it is trained."""
-    endpoint = endpoints.find(session, "--endpoint", wish.endpoint)
+    endpoint = endpoints.find(session, "--endpoint", desired.endpoint)
     old = None if endpoint is None else comparison.find_deployed(session, store, endpoint)
     say("deployed: nothing yet" if old is None else f"deployed: {old[0]}, test {old[1] or 'metric not known'}")
     return old

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from trainer.vertex.api import clients, requests
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.options import Cloud
 
 # As the SDK's own `Experiment` and `ExperimentRun` make them.
@@ -52,7 +52,7 @@ def ensure(cloud: Cloud, experiment: str, run: str | None) -> None:
 
     client = clients.make("metadata", cloud)
     store = experiment.split("/contexts/")[0]
-    with telling(f"finding or creating the experiment {_last(experiment)}", cloud):
+    with translate_errors(f"finding or creating the experiment {_last(experiment)}", cloud):
         _ensure_store(client, store)
         for name, body in bodies(experiment, run).items():
             try:

@@ -191,7 +191,7 @@ def begin(kind: Kind, message: Any, options: JobOptions) -> str:
     # The name alone on standard output, for scripts.
     print(name, flush=True)
     say(f"page: {kind.url(name)}")
-    say(f"see:  {waiting.see(name, where)}")
+    say(f"see:  {waiting.status_command(name, where)}")
     return name
 
 

@@ -11,7 +11,7 @@ from etl.cli import Parser
 from etl.errors import EXIT_OK, ConfigError
 from trainer.vertex.api import requests, waiting
 from trainer.vertex.api.calls import print_calls
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.kinds import BY_COLLECTION, KINDS, Kind, kind_of
 from trainer.vertex.api.options import Cloud, add_cloud_arguments, cloud
 from trainer.vertex.training import trials, tuning
@@ -65,7 +65,7 @@ def find(given: str, where: Cloud) -> tuple[Kind, Any]:
         ConfigError: there is none.
     """
     candidates = _candidates(given, where)
-    with telling(f"looking for the job {given}", where):
+    with translate_errors(f"looking for the job {given}", where):
         from google.api_core import exceptions
     for kind, name in candidates:
         try:

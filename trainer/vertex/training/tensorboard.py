@@ -9,7 +9,7 @@ from typing import Any
 from etl.cli import Parser
 from etl.errors import EXIT_OK
 from trainer.vertex.api import clients, naming, requests
-from trainer.vertex.api.failures import telling
+from trainer.vertex.api.failures import translate_errors
 from trainer.vertex.api.kinds import KINDS
 from trainer.vertex.api.options import add_cloud_arguments, add_label_argument, cloud, parse_labels
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = KINDS["tensorboards"]
     found = naming.pick("--display_name", name, kind.find(where, naming.make_filter(name)))
     if found is None:
-        with telling(f"creating the TensorBoard instance {name}", where):
+        with translate_errors(f"creating the TensorBoard instance {name}", where):
             client = clients.make(kind.service, where)
             operation = client.create_tensorboard(parent=where.parent, tensorboard=message)
             found = clients.finish(operation, timeout_seconds=_SECONDS)

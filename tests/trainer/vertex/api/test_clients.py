@@ -9,7 +9,7 @@ import pytest
 from etl.errors import ConfigError, PetalstreamError
 from tests.fakes.vertex.server import VertexServer
 from trainer.vertex.api import clients, requests
-from trainer.vertex.api.failures import CloudError, telling
+from trainer.vertex.api.failures import CloudError, translate_errors
 from trainer.vertex.api.options import Cloud
 
 DATASET = {"displayName": "flowers", "metadataSchemaUri": "gs://schema/image.yaml", "metadata": {}}
@@ -18,7 +18,7 @@ DATASET = {"displayName": "flowers", "metadataSchemaUri": "gs://schema/image.yam
 def create(cloud: Cloud, name: str = "flowers") -> str:
     client = clients.make("dataset", cloud)
     body = requests.parse("Dataset", {**DATASET, "displayName": name})
-    with telling("creating the data set flowers", cloud):
+    with translate_errors("creating the data set flowers", cloud):
         operation = client.create_dataset(parent=cloud.parent, dataset=body)
         return str(clients.finish(operation, timeout_seconds=5).name)
 
@@ -43,7 +43,7 @@ def test_an_operation_that_never_ends_is_one_line(vertex: VertexServer, cloud: C
     client = clients.make("dataset", cloud)
     body = requests.parse("Dataset", DATASET)
     with pytest.raises(CloudError, match=r"DEADLINE_EXCEEDED: .*/operations/\d+ is not done after 0 s"):  # noqa: SIM117
-        with telling("creating", cloud):
+        with translate_errors("creating", cloud):
             clients.finish(client.create_dataset(parent=cloud.parent, dataset=body), timeout_seconds=0.1)
 
 
@@ -125,7 +125,10 @@ def test_a_refusal_is_one_line_that_says_what_to_do(name: str, vertex: VertexSer
 def test_what_never_passes_ends(vertex: VertexServer, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "RETRY_SECONDS", 0.2)
     vertex.fail("GET", "datasets/", 503, "Unavailable.", times=10_000)
-    with pytest.raises(CloudError, match="UNAVAILABLE again and again: Unavailable; try"), telling("looking", cloud):
+    with (
+        pytest.raises(CloudError, match="UNAVAILABLE again and again: Unavailable; try"),
+        translate_errors("looking", cloud),
+    ):
         clients.make("dataset", cloud).get_dataset(name=f"{cloud.parent}/datasets/1")
 
 
@@ -133,7 +136,7 @@ def test_a_server_that_is_away_is_one_line(vertex: VertexServer, cloud: Cloud, m
     monkeypatch.setenv(clients.ENDPOINT_VARIABLE, "http://127.0.0.1:1")
     with (
         pytest.raises(CloudError, match="looking: no connection .*europe-west4 has Vertex AI"),
-        telling("looking", cloud),
+        translate_errors("looking", cloud),
     ):
         clients.make("dataset", cloud).get_dataset(name=f"{cloud.parent}/datasets/1")
 

@@ -22,18 +22,18 @@ def splits(draw: st.DrawFn) -> dict[str, int]:
 
 @given(splits(), st.sampled_from(["0", "1"]), st.integers(1, 92))
 def test_shares_sum_to_100_and_nobody_is_lost(split: dict[str, int], name: str, share: int) -> None:
-    after = traffic.give(split, name, share)
+    after = traffic.assign_share(split, name, share)
     assert sum(after.values()) == 100
     assert min(after.values()) >= 1
     assert set(after) == {*split, name}
     others = {key: value for key, value in split.items() if key != name}
     assert after[name] == (share if others else 100)
-    assert traffic.give(after, name, share) == after
+    assert traffic.assign_share(after, name, share) == after
 
 
 @given(splits(), st.integers(1, 92))
 def test_larger_shares_stay_larger(split: dict[str, int], share: int) -> None:
-    after = traffic.give(split, traffic.NEW, share)
+    after = traffic.assign_share(split, traffic.NEW, share)
     for one, mine in split.items():
         for other, theirs in split.items():
             if mine > theirs:
@@ -52,10 +52,10 @@ def test_larger_shares_stay_larger(split: dict[str, int], share: int) -> None:
     ],
 )
 def test_examples(split: dict[str, int], share: int, after: dict[str, int]) -> None:
-    assert traffic.give(split, "0", share) == after
+    assert traffic.assign_share(split, "0", share) == after
 
 
 @pytest.mark.parametrize("share", [0, 101, 99])
 def test_a_share_that_leaves_nothing(share: int) -> None:
     with pytest.raises(ValueError, match=f"a share of {share} %"):
-        traffic.give({"1": 50, "2": 50}, "0", share)
+        traffic.assign_share({"1": 50, "2": 50}, "0", share)
