@@ -49,9 +49,9 @@ def make_rows(
 ) -> dict[str, Callable[[], dict[str, Any]]]:
     files = [path for path in list_files([photographs]) if path.endswith(".jpg")]
     chosen = files[:: max(1, len(files) // NUM_PHOTOGRAPHS)][:NUM_PHOTOGRAPHS]
-    serve = export_and_load(data_dir, weights)
+    model = export_and_load(data_dir, weights)
     # Drawn photographs are broken here and there.
-    answers = serve.ask([Path(path).read_bytes() for path in chosen])
+    answers = model.predict([Path(path).read_bytes() for path in chosen])
     images = [Path(path).read_bytes() for path, answer in zip(chosen, answers, strict=True) if isinstance(answer, dict)]
 
     def ask(batch_size: int) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def make_rows(
         while sum(latencies) < PASSES * pass_seconds:
             batch = list(itertools.islice(endless, batch_size))
             start = time.perf_counter()
-            serve(batch)
+            model(batch)
             latencies.append(time.perf_counter() - start)
         return {"num_items": batch_size * len(latencies), "seconds": sum(latencies), "latencies": latencies}
 
     return {row_name(batch_size): functools.partial(ask, batch_size) for batch_size in BATCH_SIZES}
 
 
-def export_and_load(data_dir: str, weights: str) -> served_model.Serve:
+def export_and_load(data_dir: str, weights: str) -> served_model.ServedModel:
     """Exports MobileNetV2 with a head of fresh weights, and loads it as anybody would."""
     import keras
 

@@ -148,7 +148,7 @@ def read_cluster(environ: Mapping[str, str] | None = None) -> tuple[int, int]:
     return number, chiefs + workers
 
 
-def tell_tensorflow() -> None:
+def configure_tensorflow() -> None:
     """Sets the variable that TensorFlow itself reads, where only the service's own says who the workers are.
 
     Raises:
@@ -200,7 +200,7 @@ def read_region(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServingEnvironment:
     """What a serving container is told.
 
     Attributes:
@@ -216,7 +216,7 @@ class Serving:
     health_route: str
 
 
-def read_serving(environ: Mapping[str, str] | None = None) -> Serving:
+def read_serving(environ: Mapping[str, str] | None = None) -> ServingEnvironment:
     """Reads the variables of a serving container; the defaults are those of TensorFlow Serving for our model's name.
 
     Args:
@@ -234,7 +234,7 @@ def read_serving(environ: Mapping[str, str] | None = None) -> Serving:
         routes[name] = environ.get(name) or usual
         if not _ROUTE.fullmatch(routes[name]):
             raise ConfigError(name, routes[name], f"the path of a URL, as {usual}")
-    return Serving(
+    return ServingEnvironment(
         model_dir=environ.get(STORAGE_URI) or None,
         port=int(port),
         predict_route=routes[PREDICT_ROUTE],

@@ -22,9 +22,9 @@ PROG = "trainer.server"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    told = environment.read_serving()
-    arguments = _parser(told).parse_args(argv)
-    model_dir = arguments.model_dir or told.model_dir
+    serving = environment.read_serving()
+    arguments = _parser(serving).parse_args(argv)
+    model_dir = arguments.model_dir or serving.model_dir
     if model_dir is None:
         raise ConfigError("--model_dir", None, "an exported model", f"${environment.STORAGE_URI} may say it too")
     model_dir = paths.check("--model_dir", model_dir)
@@ -36,16 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from trainer.serving.served_model import load_signatures
 
     host, port = arguments.host, arguments.port
-    with listening.taken(host, port) as listener:
+    with listening.bind(host, port) as listener:
         signatures = load_signatures(model_dir)
         app.warm_up(signatures)
         shown = f"[{host}]" if ":" in host else host
-        ready = f"serving {model_dir} at http://{shown}:{port}{told.predict_route}"
-        listening.serve(app.make_app(signatures, told.predict_route, told.health_route), listener, host, port, ready)
+        ready = f"serving {model_dir} at http://{shown}:{port}{serving.predict_route}"
+        listening.serve(
+            app.make_app(signatures, serving.predict_route, serving.health_route), listener, host, port, ready
+        )
     return EXIT_OK
 
 
-def _parser(told: environment.Serving) -> Parser:
+def _parser(serving: environment.ServingEnvironment) -> Parser:
     made = Parser(prog=PROG, description="Serves an exported model over HTTP.", formatter_class=argparse.HelpFormatter)
     made.add_argument(
         "--model_dir", metavar="DIR", help=f"a SavedModel, or a run's --output_dir (${environment.STORAGE_URI})"
@@ -58,8 +60,8 @@ def _parser(told: environment.Serving) -> Parser:
     made.add_argument(
         "--port",
         type=number("--port", int, minimum=1, maximum=65_535, what="a port, from 1 to 65535"),
-        default=told.port,
-        help=f"port to listen on (default: ${environment.HTTP_PORT}, {told.port})",
+        default=serving.port,
+        help=f"port to listen on (default: ${environment.HTTP_PORT}, {serving.port})",
     )
     return made
 

@@ -17,7 +17,7 @@ from etl.format import manifest, schema
 from etl.format.features import FeatureSpec
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
-from trainer.serving.served_model import Serve, load
+from trainer.serving.served_model import ServedModel, load
 
 CLASS_NAMES = ("daisy", "roses", "tulips")
 SIZE = (20, 30)
@@ -138,7 +138,7 @@ def run_dir(run: Run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serve(run_dir: Path) -> Serve:
+def served_model(run_dir: Path) -> ServedModel:
     """That run's exported model."""
     return load(str(run_dir))
 

@@ -97,7 +97,7 @@ def test_worker_pools_are_a_cluster(pool: str, index: int, number: int, monkeypa
     assert environment.read_cluster(environ) == (number, 3)
     monkeypatch.setenv("CLUSTER_SPEC", environ["CLUSTER_SPEC"])
     monkeypatch.setenv("TF_CONFIG", "")
-    environment.tell_tensorflow()
+    environment.configure_tensorflow()
     # The variable that TensorFlow reads says the same.
     assert environment.read_cluster({"TF_CONFIG": os.environ["TF_CONFIG"]}) == (number, 3)
 
@@ -111,7 +111,7 @@ def test_one_machine_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     content = {"cluster": {"workerpool0": ["one:2222"]}, "task": {"type": "workerpool0", "index": 0}}
     monkeypatch.setenv("CLUSTER_SPEC", json.dumps(content))
     monkeypatch.setenv("TF_CONFIG", "")
-    environment.tell_tensorflow()
+    environment.configure_tensorflow()
     assert os.environ["TF_CONFIG"] == ""
 
 
@@ -131,11 +131,11 @@ def test_a_cluster_that_is_none_is_refused(text: str) -> None:
 
 
 def test_a_serving_container_is_told_where_to_listen() -> None:
-    assert environment.read_serving({}) == environment.Serving(
+    assert environment.read_serving({}) == environment.ServingEnvironment(
         None, 8080, "/v1/models/petalstream:predict", "/v1/models/petalstream"
     )
     told = {"AIP_STORAGE_URI": "gs://b/m", "AIP_HTTP_PORT": "80", "AIP_PREDICT_ROUTE": "/p", "AIP_HEALTH_ROUTE": "/h"}
-    assert environment.read_serving(told) == environment.Serving("gs://b/m", 80, "/p", "/h")
+    assert environment.read_serving(told) == environment.ServingEnvironment("gs://b/m", 80, "/p", "/h")
     with pytest.raises(ConfigError, match="AIP_HTTP_PORT: got 'http', expected a port, from 1 to 65535"):
         environment.read_serving({"AIP_HTTP_PORT": "http"})
 

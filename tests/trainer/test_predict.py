@@ -24,7 +24,7 @@ from trainer.config import TrainConfig
 from trainer.data import resolve
 from trainer.serving.export import export_model
 from trainer.serving.predictions import predict
-from trainer.serving.served_model import Serve, load
+from trainer.serving.served_model import ServedModel, load
 
 
 def make_bad_files(folder: Path, good: Path) -> dict[str, str]:
@@ -143,12 +143,14 @@ def test_a_bad_file_gets_a_line_and_the_others_their_answers(
         assert [json.loads(line)["file"] for line in printed.out.splitlines()] == [str(good)] * len(bad)
 
 
-def test_many_files_keep_their_order_and_their_answers(serve: Serve, photo_files: dict[str, list[Path]]) -> None:
+def test_many_files_keep_their_order_and_their_answers(
+    served_model: ServedModel, photo_files: dict[str, list[Path]]
+) -> None:
     good = [str(path) for path in photo_files["train"]]
-    alone = {answer.file: answer for answer in predict(serve, good)}
+    alone = {answer.file: answer for answer in predict(served_model, good)}
     assert len(good) > 32
     files = [*good[:20], "missing.jpg", *good[20:], __file__, *good[:5]]
-    answers = list(predict(serve, files))
+    answers = list(predict(served_model, files))
     assert [answer.file for answer in answers] == files
     for answer in answers:
         assert bool(answer.error) == (answer.file not in alone)

@@ -26,7 +26,7 @@ from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import server
 from trainer.serving import app
 from trainer.serving.instances import read_request
-from trainer.serving.served_model import Serve, load_signatures
+from trainer.serving.served_model import ServedModel, load_signatures
 
 PREDICT, HEALTH = "/v1/models/petalstream:predict", "/v1/models/petalstream"
 
@@ -88,7 +88,7 @@ def instance(data: bytes) -> dict[str, Any]:
 
 
 def test_the_answers_are_those_of_the_loaded_model(
-    address: tuple[str, int], serve: Serve, photo_files: dict[str, list[Path]]
+    address: tuple[str, int], served_model: ServedModel, photo_files: dict[str, list[Path]]
 ) -> None:
     images = [path.read_bytes() for path in photo_files["test"]]
     body = json.dumps({"instances": [{**instance(image), "key": "k"} for image in images]}).encode()
@@ -97,7 +97,7 @@ def test_the_answers_are_those_of_the_loaded_model(
         replies = list(pool.map(lambda _: ask(address, "POST", PREDICT, body), range(4)))
     assert {status for status, _ in replies} == {200}
     for _, content in replies:
-        for said, expected in zip(content["predictions"], serve.ask(images), strict=True):
+        for said, expected in zip(content["predictions"], served_model.predict(images), strict=True):
             assert said["class_str"] == expected["class_str"].decode()
             assert said["class_int"] == expected["class_int"]
             assert said["probability"] == pytest.approx(float(expected["probability"]), abs=1e-6)
@@ -174,9 +174,9 @@ def test_who_hangs_up_disturbs_nobody(address: tuple[str, int], photo_files: dic
     waiting.close()
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(serve: Serve) -> None:
+def test_a_body_that_does_not_arrive_is_not_waited_for(served_model: ServedModel) -> None:
     pytest.importorskip("starlette")
-    made = app.make_app({"serving_default": serve}, PREDICT, HEALTH, body_seconds=0.05)
+    made = app.make_app({"serving_default": served_model}, PREDICT, HEALTH, body_seconds=0.05)
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -192,9 +192,11 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(serve: Serve) -> None:
     assert json.loads(sent[1]["body"]) == {"error": "the body did not arrive within 0.05 s"}
 
 
-def test_a_signature_may_be_named(address: tuple[str, int], serve: Serve, photo_files: dict[str, list[Path]]) -> None:
+def test_a_signature_may_be_named(
+    address: tuple[str, int], served_model: ServedModel, photo_files: dict[str, list[Path]]
+) -> None:
     path = photo_files["test"][0]
-    expected = serve.ask([path.read_bytes()])[0]
+    expected = served_model.predict([path.read_bytes()])[0]
     assert not isinstance(expected, str)
     pixels = np.zeros((*SIZE, 3), np.uint8).tolist()
     for name, one in (

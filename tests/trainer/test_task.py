@@ -24,7 +24,7 @@ from tests.trainer.conftest import CLASS_NAMES, NUM_EXAMPLES, Run, Train
 from tests.trainer.training.test_tensorboard import marked_steps
 from tests.trainer.training.test_tensorboard import read as read_board
 from trainer import layout
-from trainer.serving.served_model import Serve
+from trainer.serving.served_model import ServedModel
 
 
 def read(folder: Path, name: str) -> Any:
@@ -50,10 +50,10 @@ def test_history_has_a_value_for_each_epoch(run_dir: Path) -> None:
 
 
 def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
-    run_dir: Path, serve: Serve, data_dir: Path, photo_files: dict[str, list[Path]]
+    run_dir: Path, served_model: ServedModel, data_dir: Path, photo_files: dict[str, list[Path]]
 ) -> None:
     evaluation = read(run_dir, layout.EVALUATION_NAME)
-    answers = serve([path.read_bytes() for path in photo_files["test"]])
+    answers = served_model([path.read_bytes() for path in photo_files["test"]])
     labels = [CLASS_NAMES.index(path.parent.name) for path in photo_files["test"]]
     confusion = np.zeros((3, 3), int)
     np.add.at(confusion, (labels, answers["class_int"]), 1)
@@ -69,10 +69,10 @@ def test_the_evaluation_is_what_the_exported_model_says_of_the_files(
 
 
 def test_each_test_example_has_its_prediction_under_its_key(
-    run_dir: Path, serve: Serve, photo_files: dict[str, list[Path]]
+    run_dir: Path, served_model: ServedModel, photo_files: dict[str, list[Path]]
 ) -> None:
     lines = (run_dir / layout.PREDICTIONS_NAME).read_text(encoding="utf-8").splitlines()
-    answers = serve([path.read_bytes() for path in photo_files["test"]])
+    answers = served_model([path.read_bytes() for path in photo_files["test"]])
     for line, path, index, probability in zip(
         lines, photo_files["test"], answers["class_int"], answers["probability"], strict=True
     ):

@@ -11,7 +11,7 @@ from trainer.serving import instances
 from trainer.serving.export import INPUTS
 
 if TYPE_CHECKING:
-    from trainer.serving.served_model import Serve
+    from trainer.serving.served_model import ServedModel
 
 _NAME = "petalstream"
 # By a signature's input: an instance of a request.
@@ -22,16 +22,16 @@ _EXAMPLES: Mapping[str, Any] = {
 }
 
 
-def metadata(signatures: Mapping[str, Serve]) -> dict[str, Any]:
+def metadata(signatures: Mapping[str, ServedModel]) -> dict[str, Any]:
     """Returns the answer of TensorFlow Serving's `GET /v1/models/NAME/metadata`."""
-    definitions = {name: _definition(name, serve) for name, serve in signatures.items()}
+    definitions = {name: _definition(name, model) for name, model in signatures.items()}
     return {
         "model_spec": {"name": _NAME, "signature_name": "", "version": "1"},
         "metadata": {"signature_def": {"signature_def": definitions}},
     }
 
 
-def describe(signatures: Mapping[str, Serve], predict_route: str, metadata_route: str) -> dict[str, Any]:
+def describe(signatures: Mapping[str, ServedModel], predict_route: str, metadata_route: str) -> dict[str, Any]:
     """Returns what can be asked, and how."""
     usual = instances.default(signatures)
     return {
@@ -39,7 +39,7 @@ def describe(signatures: Mapping[str, Serve], predict_route: str, metadata_route
         "predict": f"POST {predict_route}",
         "metadata": f"GET {metadata_route}",
         "signatures": {
-            name: {"takes": serve.takes, "returns": sorted(serve.outputs)} for name, serve in signatures.items()
+            name: {"takes": model.takes, "returns": sorted(model.outputs)} for name, model in signatures.items()
         },
         "signature_name": usual,
         "example": {"instances": [_EXAMPLES[signatures[usual].takes]]},
@@ -67,12 +67,12 @@ def _text(value: str) -> str:
     return html.escape(value)
 
 
-def _definition(name: str, serve: Serve) -> dict[str, Any]:
+def _definition(name: str, model: ServedModel) -> dict[str, Any]:
     return {
-        "inputs": {key: _tensor(spec, f"{name}_{key}:0") for key, spec in serve.inputs.items()},
+        "inputs": {key: _tensor(spec, f"{name}_{key}:0") for key, spec in model.inputs.items()},
         "outputs": {
             key: _tensor(spec, f"StatefulPartitionedCall:{index}")
-            for index, (key, spec) in enumerate(sorted(serve.outputs.items()))
+            for index, (key, spec) in enumerate(sorted(model.outputs.items()))
         },
         "method_name": "tensorflow/serving/predict",
     }

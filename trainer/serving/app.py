@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from trainer.serving.served_model import Serve
+    from trainer.serving.served_model import ServedModel
 
 # Of a request's body; Vertex AI itself passes on 1.5 MB at most.
 MAX_BODY_BYTES = 64 << 20
@@ -35,7 +35,7 @@ class NoAnswerError(Exception):
 
 
 def make_app(
-    signatures: Mapping[str, Serve], predict_route: str, health_route: str, body_seconds: float = BODY_SECONDS
+    signatures: Mapping[str, ServedModel], predict_route: str, health_route: str, body_seconds: float = BODY_SECONDS
 ) -> Starlette:
     """Makes the ASGI application.
 
@@ -90,7 +90,7 @@ def make_app(
     )
 
 
-def warm_up(signatures: Mapping[str, Serve]) -> None:
+def warm_up(signatures: Mapping[str, ServedModel]) -> None:
     """Asks each signature once: its first call takes many times as long as those after it."""
     import tempfile
 
@@ -101,18 +101,18 @@ def warm_up(signatures: Mapping[str, Serve]) -> None:
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         file.write(png)
         file.flush()
-        for serve in signatures.values():
-            sides = [size or _SIDE for size in serve.inputs[serve.takes].shape.as_list()[1:]]
+        for model in signatures.values():
+            sides = [size or _SIDE for size in model.inputs[model.takes].shape.as_list()[1:]]
             pixels = np.full(sides, 127, np.uint8)
             made = {INPUTS["from_bytes"]: png, INPUTS["from_filenames"]: file.name, INPUTS["from_pixels"]: pixels}
-            serve.ask([made[serve.takes]])
+            model.predict([made[model.takes]])
 
 
-def answer(serve: Serve, items: Sequence[Any]) -> list[Mapping[str, Any]]:
+def answer(model: ServedModel, items: Sequence[Any]) -> list[Mapping[str, Any]]:
     """Asks the model.
 
     Args:
-        serve: What to ask.
+        model: What to ask.
         items: What should be whole files, or whatever else it takes.
 
     Returns:
@@ -124,7 +124,7 @@ def answer(serve: Serve, items: Sequence[Any]) -> list[Mapping[str, Any]]:
     """
     predictions: list[Mapping[str, Any]] = []
     for start in range(0, len(items), _BATCH_SIZE):
-        for index, values in enumerate(serve.ask(items[start : start + _BATCH_SIZE]), start):
+        for index, values in enumerate(model.predict(items[start : start + _BATCH_SIZE]), start):
             if isinstance(values, str):
                 raise BadRequestError(f"instance {index}: {values}")
             if not math.isfinite(values.get("probability", 0)):
@@ -133,7 +133,7 @@ def answer(serve: Serve, items: Sequence[Any]) -> list[Mapping[str, Any]]:
     return predictions
 
 
-def _predict(body: bytes, signatures: Mapping[str, Serve]) -> list[Mapping[str, Any]]:
+def _predict(body: bytes, signatures: Mapping[str, ServedModel]) -> list[Mapping[str, Any]]:
     return answer(*read_request(body, signatures))
 
 

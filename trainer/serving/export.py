@@ -150,15 +150,15 @@ def make_signatures(model: keras.Model, data: Data, extra: Any = None) -> dict[s
     # resizes to other bits.
     answer = tf.function(make_answer(model, data), input_signature=[images], jit_compile=False, autograph=False)
 
-    def after(prepare: Callable[[tf.Tensor], tf.Tensor], taken: tf.TensorSpec) -> Any:
+    def after_preparing(prepare: Callable[[tf.Tensor], tf.Tensor], taken: tf.TensorSpec) -> Any:
         return tf.function(
             lambda batch: answer(prepare(batch)), input_signature=[taken], jit_compile=False, autograph=False
         )
 
     return {
-        "from_bytes": after(make_decoder(data, extra=extra), texts["from_bytes"]),
-        "from_filenames": after(make_decoder(data, from_files=True, extra=extra), texts["from_filenames"]),
-        "from_pixels": after(tf.identity, images),
+        "from_bytes": after_preparing(make_decoder(data, extra=extra), texts["from_bytes"]),
+        "from_filenames": after_preparing(make_decoder(data, from_files=True, extra=extra), texts["from_filenames"]),
+        "from_pixels": after_preparing(tf.identity, images),
     }
 
 

@@ -12,7 +12,7 @@ from etl.format.parsing import is_text, parse_json
 from trainer.serving.export import INPUTS, SIGNATURE
 
 if TYPE_CHECKING:
-    from trainer.serving.served_model import Serve
+    from trainer.serving.served_model import ServedModel
 
 # Of one request. More are more requests: one that takes minutes is given up by whoever waits for it.
 MAX_INSTANCES = 4_096
@@ -23,7 +23,7 @@ class BadRequestError(Exception):
     """What was sent can't be answered; its message says why."""
 
 
-def read_request(body: bytes, signatures: Mapping[str, Serve]) -> tuple[Serve, list[Any]]:
+def read_request(body: bytes, signatures: Mapping[str, ServedModel]) -> tuple[ServedModel, list[Any]]:
     """Reads a request.
 
     Args:
@@ -34,7 +34,7 @@ def read_request(body: bytes, signatures: Mapping[str, Serve]) -> tuple[Serve, l
 
     Returns:
         The signature that is asked: the one that is named; else the one that takes what the first instance names; else
-        `serving_default`. And what it is asked about, as `Serve.ask` wants it.
+        `serving_default`. And what it is asked about, as `ServedModel.predict` wants it.
 
     Raises:
         BadRequestError: it is something else.
@@ -49,16 +49,16 @@ def read_request(body: bytes, signatures: Mapping[str, Serve]) -> tuple[Serve, l
         raise BadRequestError(f'the body is not {{"instances": [{{"{_BYTES}": {{"b64": "…"}}}}]}}: {why}') from error
     if not 1 <= len(instances) <= MAX_INSTANCES:
         raise BadRequestError(f"instances: got {len(instances):,}, expected 1 to {MAX_INSTANCES:,}")
-    serve = _choose(content.get("signature_name"), instances[0], signatures)
-    return serve, [_read_instance(index, instance, serve) for index, instance in enumerate(instances)]
+    model = _choose(content.get("signature_name"), instances[0], signatures)
+    return model, [_read_instance(index, instance, model) for index, instance in enumerate(instances)]
 
 
-def default(signatures: Mapping[str, Serve]) -> str:
+def default(signatures: Mapping[str, ServedModel]) -> str:
     """Returns the name of the signature that is asked where none is named."""
     return SIGNATURE if SIGNATURE in signatures else next(iter(signatures))
 
 
-def _choose(name: Any, instance: Any, signatures: Mapping[str, Serve]) -> Serve:
+def _choose(name: Any, instance: Any, signatures: Mapping[str, ServedModel]) -> ServedModel:
     if name is not None:
         if not isinstance(name, str) or name not in signatures:
             raise BadRequestError(f"signature_name: got {str(name)[:100]!r}, expected one of {', '.join(signatures)}")
@@ -67,32 +67,32 @@ def _choose(name: Any, instance: Any, signatures: Mapping[str, Serve]) -> Serve:
     named = {_BYTES: "b64", **instance} if isinstance(instance, dict) and "b64" in instance else instance
     if not isinstance(named, dict) or usual.takes in named:
         return usual
-    return next((serve for serve in signatures.values() if serve.takes in named), usual)
+    return next((model for model in signatures.values() if model.takes in named), usual)
 
 
-def _read_instance(index: int, instance: Any, serve: Serve) -> Any:
-    value = instance.get(serve.takes, instance) if isinstance(instance, dict) else instance
-    read, expected = _READERS[serve.takes]
+def _read_instance(index: int, instance: Any, model: ServedModel) -> Any:
+    value = instance.get(model.takes, instance) if isinstance(instance, dict) else instance
+    read, expected = _READERS[model.takes]
     try:
-        return read(value, serve)
+        return read(value, model)
     except (KeyError, TypeError, ValueError) as error:
         raise BadRequestError(f"instance {index}: no {expected} in it") from error
 
 
-def _read_file(value: Any, serve: Serve) -> bytes:
+def _read_file(value: Any, model: ServedModel) -> bytes:
     return base64.b64decode(value["b64"], validate=True)
 
 
-def _read_name(value: Any, serve: Serve) -> bytes:
+def _read_name(value: Any, model: ServedModel) -> bytes:
     # TensorFlow's own reading ends a name at a zero byte.
     if not is_text(value) or "\0" in value:
         raise ValueError("no path")
     return str(value).encode()
 
 
-def _read_pixels(value: Any, serve: Serve) -> np.ndarray:
+def _read_pixels(value: Any, model: ServedModel) -> np.ndarray:
     pixels = np.asarray(value)
-    shape = serve.inputs[serve.takes].shape[1:]
+    shape = model.inputs[model.takes].shape[1:]
     if pixels.dtype.kind != "i" or not shape.is_compatible_with(pixels.shape):
         raise ValueError(f"{pixels.dtype} {pixels.shape}, expected whole numbers {tuple(shape)}")
     if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 255:
@@ -101,7 +101,7 @@ def _read_pixels(value: Any, serve: Serve) -> np.ndarray:
 
 
 # By a signature's input: what reads a value, and what the value should have been.
-_READERS: Mapping[str, tuple[Callable[[Any, Serve], Any], str]] = {
+_READERS: Mapping[str, tuple[Callable[[Any, ServedModel], Any], str]] = {
     _BYTES: (_read_file, f'{{"{_BYTES}": {{"b64": "…"}}}} with base64'),
     INPUTS["from_filenames"]: (_read_name, '{"filenames": "…"} with the path of a file'),
     INPUTS["from_pixels"]: (

@@ -26,7 +26,7 @@ _MENDS = {
 
 
 @contextmanager
-def taken(host: str, port: int) -> Iterator[socket.socket]:
+def bind(host: str, port: int) -> Iterator[socket.socket]:
     """Takes an address; nobody is answered there before `serve`.
 
     Args:
@@ -43,7 +43,7 @@ def taken(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket(family, kind, protocol) as listener:
         # Else a port is in use for a minute after a server that had it has ended.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with _explaining(host, port):
+        with _translate_errors(host, port):
             listener.bind(address)
         yield listener
 
@@ -53,7 +53,7 @@ def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: 
 
     Args:
         app: The application.
-        listener: What `taken` gave, for this host and port.
+        listener: What `bind` gave, for this host and port.
         host: For errors.
         port: For errors.
         ready: Printed once requests are answered.
@@ -74,7 +74,7 @@ def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: 
             # It handles two signals itself, and not that of a closed terminal.
             return await super().on_tick(counter) or bool(interrupts.received())
 
-    with _explaining(host, port):
+    with _translate_errors(host, port):
         listener.listen(_BACKLOG)
     # It sends itself the signals once more when all requests are answered.
     with interrupts.noted():
@@ -84,7 +84,7 @@ def serve(app: Starlette, listener: socket.socket, host: str, port: int, ready: 
 
 
 @contextmanager
-def _explaining(host: str, port: int) -> Iterator[None]:
+def _translate_errors(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -23,13 +23,13 @@ _COLOURS_SUFFIX = "-colours"
 
 
 class Predictor(Protocol):
-    """A model that answers about images: `trainer.serving.served_model.Serve` is one that is loaded here."""
+    """A model that answers about images: `trainer.serving.served_model.ServedModel` is one that is loaded here."""
 
     gives: str
     # In the order of class numbers; empty where they aren't known.
     class_names: Sequence[str]
 
-    def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
+    def predict(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
         """Returns for each image file the values by output name, or why there are none, in one line."""
         ...
 
@@ -105,7 +105,7 @@ def predict(model: Predictor, files: Iterable[str], top_k: int = 0) -> Iterator[
     while batch := list(islice(rest, BATCH_SIZE)):
         read = [(file, _read(file)) for file in batch]
         with hushed():
-            answers = iter(model.ask([data for _, data in read if isinstance(data, bytes)]))
+            answers = iter(model.predict([data for _, data in read if isinstance(data, bytes)]))
         for file, data in read:
             answer = next(answers) if isinstance(data, bytes) else data
             if isinstance(answer, str):

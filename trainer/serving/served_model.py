@@ -19,7 +19,7 @@ from trainer.serving.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, I
 _OUTPUTS: Mapping[str, Sequence[str]] = {"classes": CLASS_OUTPUTS, "colours": COLOUR_OUTPUTS}
 
 
-class Serve:
+class ServedModel:
     """One signature of a loaded model.
 
     Args:
@@ -68,7 +68,7 @@ class Serve:
         outputs = self._signature(**{self.takes: batch})
         return {name: outputs[name].numpy() for name in _OUTPUTS[self.gives]}
 
-    def ask(self, images: Sequence[Any]) -> list[Mapping[str, Any] | str]:
+    def predict(self, images: Sequence[Any]) -> list[Mapping[str, Any] | str]:
         """Asks about a batch of which any may be bad; may be called from several threads at once.
 
         Args:
@@ -88,11 +88,11 @@ class Serve:
                 return [explain(error.message)]
             # The graph doesn't say which one it was.
             middle = len(images) // 2
-            return self.ask(images[:middle]) + self.ask(images[middle:])
+            return self.predict(images[:middle]) + self.predict(images[middle:])
         return [{name: values[index] for name, values in outputs.items()} for index in range(len(images))]
 
 
-def load(model_dir: str) -> Serve:
+def load(model_dir: str) -> ServedModel:
     """Loads an exported model, to be asked about whole files.
 
     Args:
@@ -109,7 +109,7 @@ def load(model_dir: str) -> Serve:
     raise ConfigError("MODEL_DIR", model_dir, _expected((INPUTS["from_bytes"],)))
 
 
-def load_signatures(model_dir: str) -> Mapping[str, Serve]:
+def load_signatures(model_dir: str) -> Mapping[str, ServedModel]:
     """Loads an exported model, to be asked in each way that it can be.
 
     Args:
@@ -152,7 +152,7 @@ def load_signatures(model_dir: str) -> Mapping[str, Serve]:
         (takes,) = signature.structured_input_signature[1]
         for gives, names in _OUTPUTS.items():
             if set(names) <= set(signature.structured_outputs):
-                signatures[name] = Serve(model, signature, takes, gives, _class_names(description))
+                signatures[name] = ServedModel(model, signature, takes, gives, _class_names(description))
     if not signatures:
         choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
         raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")

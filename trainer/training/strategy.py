@@ -101,7 +101,7 @@ def _several_machines(tf: Any) -> Distribution:
     if num_workers < 2:
         mend = "set TF_CONFIG on each of them, or choose another --distribute"
         raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", mend)
-    environment.tell_tensorflow()
+    environment.configure_tensorflow()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     local = strategy.num_replicas_in_sync // num_workers
     return Distribution("gpus_multiple_machines", strategy, worker, num_workers, local)

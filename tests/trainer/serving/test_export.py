@@ -20,7 +20,7 @@ from trainer.config import TrainConfig
 from trainer.data import Data, resolve
 from trainer.serving.export import SIGNATURE, export_model, make_decoder, save_keras, to_pixels
 from trainer.serving.predictions import predict
-from trainer.serving.served_model import Serve, load
+from trainer.serving.served_model import ServedModel, load
 
 # Runs by itself, without this project: neither `etl` nor `trainer` can be imported in it.
 ALONE = """
@@ -56,7 +56,7 @@ print(json.dumps({
 
 
 def test_it_answers_alone_as_predict_does(
-    run_dir: Path, serve: Serve, photo_files: dict[str, list[Path]], tmp_path: Path
+    run_dir: Path, served_model: ServedModel, photo_files: dict[str, list[Path]], tmp_path: Path
 ) -> None:
     files = [str(path) for path in photo_files["test"]]
     command = [sys.executable, "-c", ALONE, str(run_dir / "model"), *files]
@@ -66,7 +66,7 @@ def test_it_answers_alone_as_predict_does(
     assert alone["imported"] == []
     assert alone["same"] == [True] * len(files)
     assert alone["of_pixels"] == [2, 3]
-    here = list(predict(serve, files))
+    here = list(predict(served_model, files))
     assert alone["class_int"] == [answer.class_int for answer in here]
     assert alone["class_str"] == [answer.class_str for answer in here] == [CLASS_NAMES[i] for i in alone["class_int"]]
     np.testing.assert_allclose(alone["probability"], [answer.probability for answer in here], rtol=0, atol=1e-6)
@@ -287,15 +287,15 @@ def test_a_head_of_embeddings_takes_images_when_exported(
     np.testing.assert_array_equal(np.asarray(again(images, training=False)), expected)
 
 
-def test_no_images_give_no_answers(serve: Serve) -> None:
-    answers = serve([])
+def test_no_images_give_no_answers(served_model: ServedModel) -> None:
+    answers = served_model([])
     assert {name: values.shape for name, values in answers.items()} == {
         "probability": (0,),
         "probabilities": (0, 3),
         "class_int": (0,),
         "class_str": (0,),
     }
-    assert serve.ask([]) == []
+    assert served_model.predict([]) == []
 
 
 def test_training_on_jpegs_serves_jpegs(train: Train, tmp_path: Path, photo_files: dict[str, list[Path]]) -> None:

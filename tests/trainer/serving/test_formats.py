@@ -66,9 +66,9 @@ def test_by_default_the_model_asks_for_nothing(run: Run) -> None:
 
 
 def test_a_standard_model_refuses_them_by_name(run: Run, tmp_path: Path) -> None:
-    serve = load(str(run.folder))
+    model = load(str(run.folder))
     files = [write(tmp_path / f"one{suffix}", kind, 1).read_bytes() for kind, suffix in KINDS.items()]
-    names = [answer.split(" cannot be decoded here")[0] for answer in serve.ask(files)]  # type: ignore[union-attr]
+    names = [answer.split(" cannot be decoded here")[0] for answer in model.predict(files)]  # type: ignore[union-attr]
     assert names == ["a TIFF", "a JPEG 2000", "an AVIF"]
 
 
@@ -80,14 +80,14 @@ def test_the_answers_are_those_for_the_same_pixels(train: Train, tmp_path: Path)
     description = json.loads((model_dir / "assets.extra" / "petalstream.json").read_text(encoding="utf-8"))
     assert description["serving_formats"] == "extra"
     paths = [write(tmp_path / f"{seed}{suffix}", kind, seed) for seed in (1, 2) for kind, suffix in KINDS.items()]
-    serve = load(str(model_dir))
-    answers = serve([path.read_bytes() for path in paths])
+    model = load(str(model_dir))
+    answers = model([path.read_bytes() for path in paths])
     pngs = []
     for path in paths:
         stream = io.BytesIO()
         Image.fromarray(normalise.decode_rgb(path.read_bytes())).save(stream, "PNG")
         pngs.append(stream.getvalue())
-    np.testing.assert_array_equal(answers["probabilities"], serve(pngs)["probabilities"])
+    np.testing.assert_array_equal(answers["probabilities"], model(pngs)["probabilities"])
     # In a process that knows nothing of it yet.
     command = [sys.executable, "-m", "trainer.predict", str(model_dir), *map(str, paths), "--format", "json"]
     result = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.serving.instances import MAX_INSTANCES, BadRequestError, read_request
-from trainer.serving.served_model import Serve
+from trainer.serving.served_model import ServedModel
 
 
 class Signature:
-    """Has what `Serve` asks of a TensorFlow function before it is called."""
+    """Has what `ServedModel` asks of a TensorFlow function before it is called."""
 
     def __init__(self, takes: str, shape: tuple[int | None, ...], dtype: str) -> None:
         import tensorflow as tf
@@ -27,7 +27,7 @@ class Signature:
 
 
 @pytest.fixture(scope="module")
-def signatures() -> dict[str, Serve]:
+def signatures() -> dict[str, ServedModel]:
     """Those of an exported model of 2x3 pixels."""
     made = {
         "from_bytes": Signature("image_bytes", (None,), "string"),
@@ -36,12 +36,12 @@ def signatures() -> dict[str, Serve]:
     }
     made["serving_default"] = made["from_bytes"]
     return {
-        name: Serve(None, signature, next(iter(signature.structured_input_signature[1])), "classes")
+        name: ServedModel(None, signature, next(iter(signature.structured_input_signature[1])), "classes")
         for name, signature in made.items()
     }
 
 
-def test_every_form_of_an_instance_is_read(signatures: dict[str, Serve]) -> None:
+def test_every_form_of_an_instance_is_read(signatures: dict[str, ServedModel]) -> None:
     both = b'{"instances": [{"b64": "eA=="}, {"image_bytes": {"b64": "eQ=="}, "key": 1}]}'
     assert read_request(both, signatures) == (signatures["serving_default"], [b"x", b"y"])
     assert read_request(b"\xef\xbb\xbf" + both, signatures)[1] == [b"x", b"y"]
@@ -49,8 +49,8 @@ def test_every_form_of_an_instance_is_read(signatures: dict[str, Serve]) -> None
     assert read_request(named.encode(), signatures)[1] == [b"a b.jpg", "é\u2028.png".encode()]
     pixels = np.arange(18).reshape(2, 3, 3)
     body = json.dumps({"instances": [{"pixels": pixels.tolist()}]}).encode()
-    serve, (read,) = read_request(body, signatures)
-    assert serve.takes == "pixels"
+    model, (read,) = read_request(body, signatures)
+    assert model.takes == "pixels"
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, pixels)
 
@@ -81,19 +81,19 @@ def test_every_form_of_an_instance_is_read(signatures: dict[str, Serve]) -> None
     ],
     ids=lambda text: text[:40],
 )
-def test_what_is_no_request_is_refused(signatures: dict[str, Serve], body: str, message: str) -> None:
+def test_what_is_no_request_is_refused(signatures: dict[str, ServedModel], body: str, message: str) -> None:
     with pytest.raises(BadRequestError, match=message):
         read_request(body.encode(), signatures)
 
 
 @pytest.mark.parametrize("value", [256, -1, 0.5, True, "1", None, 10**30, {}])
-def test_pixels_are_whole_numbers_of_a_byte(signatures: dict[str, Serve], value: Any) -> None:
+def test_pixels_are_whole_numbers_of_a_byte(signatures: dict[str, ServedModel], value: Any) -> None:
     pixels = [[[value] * 3] * 3] * 2
     with pytest.raises(BadRequestError, match="instance 0: no .*whole numbers to 255"):
         read_request(json.dumps({"instances": [{"pixels": pixels}]}).encode(), signatures)
 
 
-def test_utf_16_is_refused_by_name(signatures: dict[str, Serve]) -> None:
+def test_utf_16_is_refused_by_name(signatures: dict[str, ServedModel]) -> None:
     with pytest.raises(BadRequestError, match="not UTF-8: .*it seems to be UTF-16"):
         read_request('{"instances": []}'.encode("utf-16"), signatures)
 
@@ -118,13 +118,13 @@ instance_lists = st.fixed_dictionaries(
 
 @settings(max_examples=200, derandomize=True)
 @given(body=st.binary() | st.text().map(str.encode) | (anything | instance_lists).map(json.dumps).map(str.encode))
-def test_whatever_is_sent_is_read_or_refused_in_one_line(signatures: dict[str, Serve], body: bytes) -> None:
+def test_whatever_is_sent_is_read_or_refused_in_one_line(signatures: dict[str, ServedModel], body: bytes) -> None:
     try:
-        serve, items = read_request(body, signatures)
+        model, items = read_request(body, signatures)
     except BadRequestError as error:
         said = str(error)
     else:
-        kind = np.ndarray if serve.takes == "pixels" else bytes
+        kind = np.ndarray if model.takes == "pixels" else bytes
         assert items
         assert all(isinstance(item, kind) for item in items)
         return
@@ -135,6 +135,6 @@ def test_whatever_is_sent_is_read_or_refused_in_one_line(signatures: dict[str, S
 
 @settings(max_examples=100, derandomize=True)
 @given(images=st.lists(st.binary(), min_size=1, max_size=5))
-def test_files_come_through_as_they_are(signatures: dict[str, Serve], images: list[bytes]) -> None:
+def test_files_come_through_as_they_are(signatures: dict[str, ServedModel], images: list[bytes]) -> None:
     made = [{"image_bytes": {"b64": base64.b64encode(image).decode()}} for image in images]
     assert read_request(json.dumps({"instances": made}).encode(), signatures)[1] == images

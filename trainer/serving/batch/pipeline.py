@@ -19,10 +19,10 @@ from trainer.serving import served_model
 from trainer.serving.batch.gather import finalise
 from trainer.serving.batch.job import Job, Unit, UnitResult
 from trainer.serving.batch.work import predict_unit
-from trainer.serving.served_model import Serve
+from trainer.serving.served_model import ServedModel
 
 
-class RangeHandler(ModelHandler[Unit, UnitResult, Serve]):
+class RangeHandler(ModelHandler[Unit, UnitResult, ServedModel]):
     """Gives `RunInference` whole ranges of lines as examples; their instances are batched in here.
 
     Were every instance an example, predictions would have to be put in order again and cross a shuffle, PNG files and
@@ -38,13 +38,13 @@ class RangeHandler(ModelHandler[Unit, UnitResult, Serve]):
         super().__init__(min_batch_size=1, max_batch_size=1)
         self._job = job
 
-    def load_model(self) -> Serve:
+    def load_model(self) -> ServedModel:
         """Loads the model, once a process."""
         with leaving(self._job.building_dir):
             return load(self._job.model_dir, self._job.run_id)
 
     def run_inference(
-        self, batch: Sequence[Unit], model: Serve, inference_args: Mapping[str, Any] | None = None
+        self, batch: Sequence[Unit], model: ServedModel, inference_args: Mapping[str, Any] | None = None
     ) -> Iterator[UnitResult]:
         """Answers ranges; yields what describes their files."""
         for unit in batch:
@@ -69,7 +69,7 @@ class Finalise(beam.DoFn):
 
 
 @functools.lru_cache(maxsize=1)
-def load(model_dir: str, run_id: str) -> Serve:
+def load(model_dir: str, run_id: str) -> ServedModel:
     """Returns this process's model, loaded at a run's first call.
 
     Raises:

@@ -82,7 +82,7 @@ class EndpointModel:
         # It doesn't say them.
         self.class_names: Sequence[str] = ()
 
-    def ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
+    def predict(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
         """Asks about images, in as few requests as their size allows.
 
         Args:
@@ -97,7 +97,7 @@ class EndpointModel:
         answers: list[Mapping[str, Any] | str] = []
         for batch in make_batches(images):
             if fits(batch[0]):
-                answers += self._ask(batch)
+                answers += self._send(batch)
             else:
                 size = (
                     f"{len(batch[0]):,} bytes are too many for a request, which takes {MAX_REQUEST_BYTES:,} of base64"
@@ -105,30 +105,30 @@ class EndpointModel:
                 answers.append(f"{size}: make the photograph smaller, or use batch-predict")
         return answers
 
-    def _ask(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
+    def _send(self, images: Sequence[bytes]) -> list[Mapping[str, Any] | str]:
         try:
             answer = self._session.send(predict_call(self._endpoint, images))
         except ConfigError as error:
             if error.__cause__ is None or status_of(error.__cause__) != "INVALID_ARGUMENT":
                 raise
-            return self._ask_apart(images, _unwrap(server_message(error.__cause__)))
+            return self._send_apart(images, _unwrap(server_message(error.__cause__)))
         predictions = requests.to_dict(answer).get("predictions", [])
         if len(predictions) != len(images):
             return [f"{quantity(len(predictions), 'answer')} to {quantity(len(images), 'image')}"] * len(images)
         return [read_answer(prediction, self.gives) for prediction in predictions]
 
-    def _ask_apart(self, images: Sequence[bytes], message: str) -> list[Mapping[str, Any] | str]:
+    def _send_apart(self, images: Sequence[bytes], message: str) -> list[Mapping[str, Any] | str]:
         """Asks again about images that were refused together, without the bad one, or if that isn't named in halves."""
         named = _INSTANCE.match(message)
         if named and int(named[1]) < len(images):
             index = int(named[1])
             rest = [*images[:index], *images[index + 1 :]]
-            answers = self._ask(rest) if rest else []
+            answers = self._send(rest) if rest else []
             return [*answers[:index], named[2], *answers[index:]]
         if len(images) == 1:
             return [messages.explain(message)]
         middle = len(images) // 2
-        return self._ask(images[:middle]) + self._ask(images[middle:])
+        return self._send(images[:middle]) + self._send(images[middle:])
 
 
 def _unwrap(message: str) -> str:

@@ -17,7 +17,7 @@ from etl.errors import run_main
 from trainer.serving.batch import command, lines
 from trainer.serving.batch.job import BUILDING_INFIX
 from trainer.serving.predictions import predict
-from trainer.serving.served_model import Serve
+from trainer.serving.served_model import ServedModel
 
 NUM_FLOWERS = 40
 
@@ -26,7 +26,7 @@ def call(*arguments: object) -> int:
     return run_main(command.main, [str(argument) for argument in arguments])
 
 
-def ask(model_dir: Path, source: Path, output: Path, *more: object) -> int:
+def predict_lines(model_dir: Path, source: Path, output: Path, *more: object) -> int:
     return call("--model_dir", model_dir, "--input", source, "--output", output, *more)
 
 
@@ -48,7 +48,7 @@ def without_more(line: dict[str, Any]) -> tuple[str, str, int, float]:
 def test_real_flowers_as_predict_says_with_what_is_broken_in_its_place(
     real_data: Path,
     run_dir: Path,
-    serve: Serve,
+    served_model: ServedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -69,7 +69,7 @@ def test_real_flowers_as_predict_says_with_what_is_broken_in_its_place(
         instances.insert(place, line)
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b"".join(instances))
-    assert ask(run_dir, source, output) == 0
+    assert predict_lines(run_dir, source, output) == 0
     printed = capfd.readouterr()
     answers = read(output)
     assert len(answers) == NUM_FLOWERS + len(broken)
@@ -83,7 +83,7 @@ def test_real_flowers_as_predict_says_with_what_is_broken_in_its_place(
         *({"key": key} for key in ("nothing", "base64", "text", "half")),
     ]
     good = [answer for place, answer in enumerate(answers) if place not in broken]
-    for answer, expected in zip(good, predict(serve, flowers), strict=True):
+    for answer, expected in zip(good, predict(served_model, flowers), strict=True):
         assert without_more(answer)[:3] == (expected.file, expected.class_str, expected.class_int)
         assert answer["prediction"]["probability"] == pytest.approx(expected.probability, abs=1e-6)
         assert max(answer["prediction"]["probabilities"]) == answer["prediction"]["probability"]
@@ -100,11 +100,11 @@ def test_names_are_read_and_batches_and_threads_change_nothing(
     assert call("--make_instances", *files, "--by_name", "--output", source) == 0
     with open(source, "ab") as stream:
         stream.write(b'{"key": "gone", "filenames": "/nowhere/x.jpg"}\n\n')
-    assert ask(run_dir, source, tmp_path / "a.jsonl") == 0
+    assert predict_lines(run_dir, source, tmp_path / "a.jsonl") == 0
     monkeypatch.setattr(lines, "_MIN_UNIT_BYTES", 100)
     monkeypatch.setattr(lines, "_UNIT_LINES", 7)
     more = ("--batch_size", 3, "--direct_num_workers", 1, "--runner", "DirectRunner")
-    assert ask(run_dir, source, tmp_path / "b.jsonl", *more) == 0
+    assert predict_lines(run_dir, source, tmp_path / "b.jsonl", *more) == 0
     first, second = read(tmp_path / "a.jsonl"), read(tmp_path / "b.jsonl")
     assert [line["instance"] for line in first] == [line["instance"] for line in second]
     for one, other in zip(first[:-2], second[:-2], strict=True):
@@ -120,16 +120,16 @@ def test_too_many_failures_end_with_code_1_and_all_predictions(
 ) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b"".join([*instances_of(tmp_path, [str(path) for path in photo_files["test"]]), b"broken\n"]))
-    assert ask(run_dir, source, output, "--max_failed_fraction", "0.1") == 0
+    assert predict_lines(run_dir, source, output, "--max_failed_fraction", "0.1") == 0
     capfd.readouterr()
-    assert ask(run_dir, source, output, "--overwrite", "--max_failed_fraction", "0.09") == 1
+    assert predict_lines(run_dir, source, output, "--overwrite", "--max_failed_fraction", "0.09") == 1
     assert "error: 10.0% of the instances failed, and --max_failed_fraction is 0.09" in capfd.readouterr().err
     assert len(read(output)) == 10
 
 
 def test_nothing_to_do_is_an_error(run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.jsonl").write_bytes(b"")
-    assert ask(run_dir, tmp_path / "in.jsonl", tmp_path / "out.jsonl") == 2
+    assert predict_lines(run_dir, tmp_path / "in.jsonl", tmp_path / "out.jsonl") == 2
     assert "expected JSON lines of instances, one at least; this file is empty" in capfd.readouterr().err
     (tmp_path / "empty").mkdir()
     for flags in ((), ("--by_name",)):
@@ -172,7 +172,7 @@ def test_a_run_that_is_ended_leaves_no_output_and_the_next_one_clears_up(
         assert "Traceback" not in printed
         assert not list(tmp_path.glob(pattern))
     source.write_bytes(b"".join(few))
-    assert ask(run_dir, source, output) == 0
+    assert predict_lines(run_dir, source, output) == 0
     assert len(read(output)) == len(few)
     assert not list(tmp_path.glob(f"*{BUILDING_INFIX}*"))
 

@@ -177,16 +177,16 @@ def test_a_real_model_says_there_what_it_says_here(
 ) -> None:
     pytest.importorskip("tensorflow")
     # Only now, since it trains the model.
-    serve, run_dir = request.getfixturevalue("serve"), request.getfixturevalue("run_dir")
+    served_model, run_dir = request.getfixturevalue("served_model"), request.getfixturevalue("run_dir")
 
-    def ask(data: bytes) -> dict[str, Any]:
+    def answer_request(data: bytes) -> dict[str, Any]:
         try:
-            (answer,) = app.answer(serve, [data])
+            (answer,) = app.answer(served_model, [data])
         except BadRequestError as error:
             raise RefusedError(400, str(error).removeprefix("instance 0: ")) from error
         return dict(answer)
 
-    vertex.state["predictor"] = ask
+    vertex.state["predictor"] = answer_request
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(photos[0].read_bytes()[:300])
     files = [*photos, bad]
