@@ -11,7 +11,7 @@ from typing import Any
 from etl.errors import ConfigError
 from trainer import models
 from trainer.ingest import config as ingest_config
-from trainer.layout import Places
+from trainer.layout import RunFolders
 from trainer.models import METRICS, Value
 
 # What decides which epoch's weights are kept, and whether more of it is better.
@@ -155,9 +155,9 @@ class TrainConfig:
         _check("--num_training_examples", self.num_training_examples, self.num_training_examples is None, virtual)
 
     @property
-    def places(self) -> Places:
+    def folders(self) -> RunFolders:
         """Where what the run makes goes."""
-        return Places.of(self.output_dir, self.model_dir, self.checkpoint_dir, self.log_dir)
+        return RunFolders.resolve(self.output_dir, self.model_dir, self.checkpoint_dir, self.log_dir)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as flags and their values, those left open (None) not among them."""

@@ -46,7 +46,7 @@ KERAS_NAME = "model.keras"
 TENSORBOARD_NAME = "tensorboard"
 
 
-BACKUP_NAME = "backup"
+CHECKPOINT_NAME = "backup"
 
 
 CONFUSION_NAME = "confusion.png"
@@ -76,7 +76,7 @@ FILES = (HISTORY_NAME, CURVES_NAME, CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NA
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RunFolders:
     """Where what a run makes goes; all of them folders, local or on an object store.
 
     Attributes:
@@ -92,9 +92,9 @@ class Places:
     log_dir: str
 
     @property
-    def folders(self) -> dict[str, str]:
+    def locked_folders(self) -> dict[str, str]:
         """The folders that a run writes to and no other may, by the option that names them; none in another of them."""
-        default = {posixpath.join(self.output_dir, name) for name in (MODEL_NAME, BACKUP_NAME)}
+        default = {posixpath.join(self.output_dir, name) for name in (MODEL_NAME, CHECKPOINT_NAME)}
         all_folders = {
             "--output_dir": self.output_dir,
             "--model_dir": self.model_dir,
@@ -103,18 +103,18 @@ class Places:
         return {option: folder for option, folder in all_folders.items() if folder not in default}
 
     @classmethod
-    def of(
+    def resolve(
         cls,
         output_dir: str,
         model_dir: str | None = None,
         checkpoint_dir: str | None = None,
         log_dir: str | None = None,
-    ) -> Places:
+    ) -> RunFolders:
         """Fills in what isn't given: a folder in `output_dir`."""
         return cls(
             output_dir,
             (model_dir or posixpath.join(output_dir, MODEL_NAME)).rstrip("/"),
-            (checkpoint_dir or posixpath.join(output_dir, BACKUP_NAME)).rstrip("/"),
+            (checkpoint_dir or posixpath.join(output_dir, CHECKPOINT_NAME)).rstrip("/"),
             (log_dir or posixpath.join(output_dir, TENSORBOARD_NAME)).rstrip("/"),
         )
 

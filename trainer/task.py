@@ -24,14 +24,14 @@ from trainer.config import binding_flags
 from trainer.data import Data, load_manifest, resolve
 from trainer.options import RESOLVED, parse
 from trainer.training import checkpoint, data_service, output
-from trainer.training.optional_files import Extras
+from trainer.training.optional_files import OptionalFiles
 from trainer.training.report import print_summary
 from trainer.training.strategy import is_first_worker, make_distribution
 from trainer.training.threads import fix_threads
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.training.run import Trained
+    from trainer.training.run import TrainingResult
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +67,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
     """
     if not is_first_worker(config.distribute):
         return _run(config, overwrite=overwrite, resume=resume, check=lambda: None)
-    with output.holding(config.places, resume=resume) as check:
+    with output.holding(config.folders, resume=resume) as check:
         return _run(config, overwrite=overwrite, resume=resume, check=check)
 
 
@@ -75,10 +75,10 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     """Does what `run` says; `check` raises where another run has taken over the output."""
     from trainer.serving.export import load_formats
 
-    places = config.places
-    saved = _find_finished(places) if resume and not overwrite else None
-    if resume and not overwrite and output.is_finished(places) and _is_done(config, saved):
-        note(f"{places.model_dir}: finished already; --overwrite would train anew")
+    folders = config.folders
+    saved = _find_finished(folders) if resume and not overwrite else None
+    if resume and not overwrite and output.is_finished(folders) and _is_done(config, saved):
+        note(f"{folders.model_dir}: finished already; --overwrite would train anew")
         return None
     data = resolve(config, load_manifest(config.data_dir))
     models.check_weights(config.model, config.hyperparameters, data.embedding)
@@ -86,7 +86,7 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
         models.check_init_from(config.init_from)
     data_service.check(config)
     if is_first_worker(config.distribute):
-        output.check(places, overwrite=overwrite, resume=resume, other=_describe_unfinished(config))
+        output.check(folders, overwrite=overwrite, resume=resume, other=_describe_unfinished(config))
         _say_missing(data)
     say_loading("tensorflow")
     import_tensorflow()
@@ -94,7 +94,7 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     from trainer.training.run import train
 
     started = time.monotonic()
-    saved = (checkpoint.load(places.checkpoint_dir) if resume else None) or saved
+    saved = (checkpoint.load(folders.checkpoint_dir) if resume else None) or saved
     # Both before TensorFlow starts.
     fix_threads(saved.facts["threads"] if saved else None)
     distribution = make_distribution(config.distribute)
@@ -102,39 +102,39 @@ def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[
     trained = train(config, data, distribution, saved, check)
     if not distribution.is_chief:
         return None
-    with output.publishing(places, check) as folder:
+    with output.publishing(folders, check) as folder:
         note("exporting the model")
         _write_model(folder, config, data, trained)
-        extras = Extras(folder)
-        evaluation = _write_extras(folder, config, data, trained, extras)
-        state = replace(trained.state, facts={**trained.state.facts, "missing": extras.missing})
+        optional_files = OptionalFiles(folder)
+        evaluation = _write_optional_files(folder, config, data, trained, optional_files)
+        state = replace(trained.state, facts={**trained.state.facts, "missing": optional_files.missing})
         checkpoint.write_file(folder / layout.STATE_NAME, state)
         names = [name for name in layout.FILES if (folder / name).exists()]
-    checkpoint.remove(places.checkpoint_dir)
+    checkpoint.remove(folders.checkpoint_dir)
     print_summary(config, data, trained, evaluation, time.monotonic() - started, names)
-    extras.check(places.model_dir)
+    optional_files.check(folders.model_dir)
     return evaluation
 
 
 def _describe_unfinished(config: TrainConfig) -> str:
     """Says how an unfinished run in the output folder differs from this one; "" where there is none like that."""
-    facts = checkpoint.read_facts(config.places.checkpoint_dir)
+    facts = checkpoint.read_facts(config.folders.checkpoint_dir)
     if "flags" not in facts:
         return ""
     found = checkpoint.differences(facts, {**binding_flags(config), "num_workers": facts["flags"].get("num_workers")})
     return ", ".join(f"with --{name} {theirs}, not {own}" for name, (own, theirs) in list(found.items())[:3])
 
 
-def _find_finished(places: layout.Places) -> checkpoint.State | None:
+def _find_finished(folders: layout.RunFolders) -> checkpoint.State | None:
     """Returns the state that a finished run left, where no unfinished one is newer."""
-    if checkpoint.exists(places.checkpoint_dir):
+    if checkpoint.exists(folders.checkpoint_dir):
         return None
-    return checkpoint.read_file(posixpath.join(places.output_dir, layout.STATE_NAME))
+    return checkpoint.read_file(posixpath.join(folders.output_dir, layout.STATE_NAME))
 
 
 def _is_done(config: TrainConfig, saved: checkpoint.State | None) -> bool:
     if saved is None:
-        return not checkpoint.exists(config.places.checkpoint_dir)
+        return not checkpoint.exists(config.folders.checkpoint_dir)
     return checkpoint.is_done(saved.facts, config.num_epochs)
 
 
@@ -145,14 +145,14 @@ def _say_missing(data: Data) -> None:
         print(f"no test split: not evaluated, there will be no {layout.EVALUATION_NAME}", file=sys.stderr)
 
 
-def _write_extras(
-    folder: Path, config: TrainConfig, data: Data, trained: Trained, extras: Extras
+def _write_optional_files(
+    folder: Path, config: TrainConfig, data: Data, trained: TrainingResult, optional_files: OptionalFiles
 ) -> dict[str, Any] | None:
     """Draws the curves, evaluates the kept model on the test split, on no other, and draws what there is to see."""
     from trainer.training import damage
     from trainer.training.objective import make_objective
 
-    with extras.making(layout.CURVES_NAME):
+    with optional_files.attempting(layout.CURVES_NAME):
         # Within the block, as below: a plotting library that can't be loaded costs no model.
         from trainer.evaluation.curves import CLASSES, COLOURS, draw_curves
 
@@ -162,25 +162,25 @@ def _write_extras(
     evaluation = None
     if "test" in data.num_examples:
         prepare = make_objective(data.gives).prepare
-        with extras.making(layout.EVALUATION_NAME), damage.reading(config, data, "test"):
+        with optional_files.attempting(layout.EVALUATION_NAME), damage.reading(config, data, "test"):
             from trainer.evaluation.evaluate import evaluate_run
 
             test = data.load("test", config)
             keys = data.load_keys("test", config)
             with progress.step("evaluate", data.num_examples["test"], "examples", "drawing"):
                 scores = evaluate_run(
-                    trained.model, test, data.gives, data.class_names, folder, prepare, extras.making, keys
+                    trained.model, test, data.gives, data.class_names, folder, prepare, optional_files.attempting, keys
                 )
             damage.check_count(config, data, "test", scores["num_examples"], data.num_examples["test"])
             evaluation = {"split": "test", **scores, "best_epoch": trained.best_epoch, "fingerprint": data.fingerprint}
             _write_json(folder / layout.EVALUATION_NAME, evaluation)
-    with extras.making(layout.TENSORBOARD_NAME):
+    with optional_files.attempting(layout.TENSORBOARD_NAME):
         trained.board.evaluation(evaluation or {}, folder)
         trained.board.close()
     return evaluation
 
 
-def _write_model(folder: Path, config: TrainConfig, data: Data, trained: Trained) -> None:
+def _write_model(folder: Path, config: TrainConfig, data: Data, trained: TrainingResult) -> None:
     """Writes the model and what belongs to it."""
     from trainer.serving.export import export_model, save_keras
 

@@ -42,8 +42,8 @@ def test_a_job_needs_no_flag_for_what_the_service_says() -> None:
     config = options.parse([], VERTEX).config
     assert (config.data_dir, config.output_dir) == ("gs://bucket/data", "gs://bucket/run")
     assert config.tensorboard
-    places = config.places
-    assert (places.model_dir, places.checkpoint_dir, places.log_dir) == (
+    folders = config.folders
+    assert (folders.model_dir, folders.checkpoint_dir, folders.log_dir) == (
         "gs://bucket/run/model",
         "gs://bucket/run/checkpoints",
         "gs://bucket/run/logs",
@@ -53,9 +53,9 @@ def test_a_job_needs_no_flag_for_what_the_service_says() -> None:
 def test_flags_win() -> None:
     argv = ["--data_dir", "d", "--output_dir", "o", "--model_dir", "m", "--checkpoint_dir", "c", "--log_dir", "l"]
     config = options.parse(argv, VERTEX).config
-    places = config.places
-    assert (config.data_dir, places.output_dir) == ("d", "o")
-    assert (places.model_dir, places.checkpoint_dir, places.log_dir) == ("m", "c", "l")
+    folders = config.folders
+    assert (config.data_dir, folders.output_dir) == ("d", "o")
+    assert (folders.model_dir, folders.checkpoint_dir, folders.log_dir) == ("m", "c", "l")
 
 
 @pytest.mark.parametrize(("missing", "flag"), [("AIP_TRAINING_DATA_URI", "data_dir"), ("AIP_MODEL_DIR", "output_dir")])

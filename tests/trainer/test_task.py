@@ -160,7 +160,7 @@ def test_training_that_diverges_fails_and_leaves_no_model(
 def test_ctrl_c_ends_behind_a_step_of_which_there_is_a_checkpoint(
     train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    latest = tmp_path / layout.BACKUP_NAME / "latest.json"
+    latest = tmp_path / layout.CHECKPOINT_NAME / "latest.json"
     has_ended = threading.Event()
 
     def interrupt() -> None:

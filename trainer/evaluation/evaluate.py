@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Prepare = Callable[[Any, Any], tuple[Any, Any]]
 
 # A context in which files of these names are made.
-Making = Callable[..., AbstractContextManager[None]]
+Attempting = Callable[..., AbstractContextManager[None]]
 
 # The least probability that the loss sees, as in Keras: the logarithm of 0 is none.
 _EPSILON = 1e-7
@@ -48,7 +48,7 @@ def evaluate_run(
     class_names: Sequence[str],
     folder: Path,
     prepare: Prepare,
-    making: Making = lambda *_: nullcontext(),
+    attempting: Attempting = lambda *_: nullcontext(),
     keys: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluates once through a split, and draws what there is to see.
@@ -61,7 +61,7 @@ def evaluate_run(
         folder: A local one that exists; `confusion.png` and, of models that take images, `mistakes.png` are written
             into it, or `colours.png`; with `keys` also `test_predictions.jsonl`, of a model of classes.
         prepare: From a batch to what the model takes and what it should give.
-        making: Called with a file's name where it is made: the context in which that may fail.
+        attempting: Called with a file's name where it is made: the context in which that may fail.
         keys: Of the examples, in the data set's order; None where the predictions aren't to be written.
 
     Returns:
@@ -77,22 +77,22 @@ def evaluate_run(
             f"squared error {scores['mse']:.4f}; of the grey image {scores['grey_mse']:.4f}, "
             f"of the best one without colour {scores['best_grey_mse']:.4f}"
         )
-        with making(COLOURS_NAME):
+        with attempting(COLOURS_NAME):
             pictures.draw_colours(samples, title, folder / COLOURS_NAME)
         return scores
     worst, tally, predictions = pictures.WorstMistakes(), Tally(class_names), Predictions()
     _tally(model, dataset, prepare, worst, tally, predictions)
     scores = tally.summarise()
     if keys is not None:
-        with making(PREDICTIONS_NAME):
+        with attempting(PREDICTIONS_NAME):
             predictions.write(folder / PREDICTIONS_NAME, keys, class_names)
     count, wrong = scores["num_examples"], tally.num_wrong
-    with making(CONFUSION_NAME):
+    with attempting(CONFUSION_NAME):
         title = f"{count - wrong:,} of {count:,} right: {scores['accuracy']:.1%}".replace("%", " %")
         blocks = tally.confusion.blocks(block_size(len(class_names)))
         pictures.draw_confusion(blocks, class_names, title, folder / CONFUSION_NAME)
     if worst.has_images:
-        with making(MISTAKES_NAME):
+        with attempting(MISTAKES_NAME):
             mistakes = worst.sorted()
             title = f"{quantity(wrong, 'mistake')} in {quantity(count, 'image')}"
             if len(mistakes) < wrong:

@@ -56,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_reachable("--dispatcher", arguments.dispatcher)
     say_loading("tensorflow")
     load_tensorflow()
-    with interrupts.noted() as told:
+    with interrupts.noted() as received_signal:
         servers, address = start(arguments.host, arguments.port, arguments.num_workers, arguments.dispatcher)
         workers = quantity(arguments.num_workers, "worker")
         show_line(f"tf.data service at {address}: {workers} here; for trainers and --dispatcher")
-        while not told():
+        while not received_signal():
             time.sleep(_LOOK_SECONDS)
         # Workers first: one that has lost its dispatcher would try to reach it for a while.
         for server in reversed(servers):

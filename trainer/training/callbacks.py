@@ -46,7 +46,7 @@ class BestWeights:
         self.should_stop = False
         self._best: tuple[float, ...] | None = None
 
-    def see(self, epoch: int, metrics: Mapping[str, float], weights: list[Any]) -> bool:
+    def update(self, epoch: int, metrics: Mapping[str, float], weights: list[Any]) -> bool:
         """Takes note of an epoch's end.
 
         Args:

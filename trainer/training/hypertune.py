@@ -25,16 +25,16 @@ def report(metric: str, value: float, step: int) -> None:
         value: What it is now.
         step: What the service orders values by, counted from 1: the epoch.
     """
-    told = environment.read()
-    if told.metric_file is None:
+    service = environment.read()
+    if service.metric_file is None:
         return
-    path = Path(told.metric_file)
+    path = Path(service.metric_file)
     path.parent.mkdir(parents=True, exist_ok=True)
     # As bytes: what somebody else left there is kept as it is.
     lines = [line for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
     line = {
         "timestamp": time.time(),
-        "trial": told.trial,
+        "trial": service.trial,
         # Texts, as in the package.
         metric: str(float(value)),
         "global_step": str(int(step)),

@@ -15,7 +15,7 @@ class IncompleteRunError(PetalstreamError):
     """The model is published, but something beside it could not be made."""
 
 
-class Extras:
+class OptionalFiles:
     """Makes files, and notes those that fail.
 
     Args:
@@ -27,7 +27,7 @@ class Extras:
         self.missing: list[str] = []
 
     @contextmanager
-    def making(self, *names: str) -> Iterator[None]:
+    def attempting(self, *names: str) -> Iterator[None]:
         """Warns, in one line, where the block fails, and removes what it has left of these files."""
         try:
             yield

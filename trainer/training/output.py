@@ -20,7 +20,7 @@ from etl.errors import ConfigError, limits
 from etl.storage import locks
 from etl.storage import publishing as exchanges
 from trainer import files
-from trainer.layout import FILES, MODEL_NAME, SAVED_MODEL_FILE, Places
+from trainer.layout import FILES, MODEL_NAME, SAVED_MODEL_FILE, RunFolders
 from trainer.training import checkpoint
 
 # Folders of runs that are going on or were killed.
@@ -29,13 +29,13 @@ _BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
-def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], None]]:
+def holding(folders: RunFolders, *, resume: bool = False) -> Iterator[Callable[[], None]]:
     """Makes the folders where there are none, and keeps other runs out of them.
 
     What a run left half-done that was killed while it published is taken back.
 
     Args:
-        places: Where the run is to go.
+        locked_folders: Where the run is to go.
         resume: Whether to wait for another run to end.
 
     Yields:
@@ -47,18 +47,18 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
     held = []
     with ExitStack() as stack:
         # In one order everywhere, so that no two runs wait for each other.
-        for option, folder in sorted(places.folders.items(), key=lambda item: item[1]):
+        for option, folder in sorted(folders.locked_folders.items(), key=lambda item: item[1]):
             if not files.is_remote(folder) and not os.path.exists(folder):
-                stack.push(partial(_remove_made, folder))
+                stack.push(partial(_remove_created, folder))
             # First: an object store says of a bucket without permission that nothing is there.
             _try_to_write(option, folder)
             path = posixpath.join(folder, locks.LOCK_NAME)
             wait_seconds = math.inf if resume else 0.0
             held.append(stack.enter_context(locks.hold(path, option, folder, wait_seconds=wait_seconds)))
-        for name in storage.list_folders(places.output_dir):
+        for name in storage.list_folders(folders.output_dir):
             if name.startswith(_UNFINISHED):
-                exchanges.undo(posixpath.join(places.output_dir, name))
-                exchanges.discard(posixpath.join(places.output_dir, name))
+                exchanges.undo(posixpath.join(folders.output_dir, name))
+                exchanges.discard(posixpath.join(folders.output_dir, name))
 
         def check() -> None:
             for lock in held:
@@ -67,18 +67,18 @@ def holding(places: Places, *, resume: bool = False) -> Iterator[Callable[[], No
         yield check
 
 
-def _remove_made(folder: str, kind: type[BaseException] | None, *_: object) -> None:
+def _remove_created(folder: str, kind: type[BaseException] | None, *_: object) -> None:
     """Removes a folder that was made for a run which an operator's mistake ended, if nothing came into it."""
     if kind is not None and issubclass(kind, ConfigError):
         with suppress(OSError):
             os.rmdir(folder)
 
 
-def check(places: Places, *, overwrite: bool, resume: bool = False, other: str = "") -> None:
+def check(folders: RunFolders, *, overwrite: bool, resume: bool = False, other: str = "") -> None:
     """Checks, before any work, that a run may end in the folders.
 
     Args:
-        places: Where the run is to go.
+        locked_folders: Where the run is to go.
         overwrite: Whether a model that is there may be replaced, and an unfinished run begun anew.
         resume: Whether an unfinished run goes on.
         other: How an unfinished run there differs from this one, so that it can't go on; "" where it can.
@@ -88,18 +88,18 @@ def check(places: Places, *, overwrite: bool, resume: bool = False, other: str =
     """
     if overwrite or resume:
         return
-    if is_finished(places):
+    if is_finished(folders):
         raise ConfigError(
             "--output_dir",
-            places.output_dir,
-            f"a folder without a model ({places.model_dir})",
+            folders.output_dir,
+            f"a folder without a model ({locked_folders.model_dir})",
             "add --overwrite to replace it once the new one is done",
         )
-    if checkpoint.exists(places.checkpoint_dir):
+    if checkpoint.exists(folders.checkpoint_dir):
         raise ConfigError(
             "--output_dir",
-            places.output_dir,
-            f"a folder without an unfinished run ({places.checkpoint_dir}{other and f', {other}'})",
+            folders.output_dir,
+            f"a folder without an unfinished run ({locked_folders.checkpoint_dir}{other and f', {other}'})",
             "choose another folder, or delete that one to begin anew"
             if other
             else "add --resume to go on with it, or --overwrite to begin anew",
@@ -107,14 +107,14 @@ def check(places: Places, *, overwrite: bool, resume: bool = False, other: str =
 
 
 @contextmanager
-def publishing(places: Places, check: Callable[[], None]) -> Iterator[Path]:
+def publishing(folders: RunFolders, check: Callable[[], None]) -> Iterator[Path]:
     """Gives a scratch folder for what a run makes, and moves it into place when the block ends well.
 
     What an earlier run left is moved aside first, so that no file of one run lies beside a model of another; the file
     without which a folder is no model comes last. On an error all that was there stays.
 
     Args:
-        places: Which `holding` holds.
+        locked_folders: Which `holding` holds.
         check: What it yielded.
 
     Yields:
@@ -123,19 +123,19 @@ def publishing(places: Places, check: Callable[[], None]) -> Iterator[Path]:
     Raises:
         StorageError: a disk or an object store fails, also within the block.
     """
-    scratch = Path(tempfile.mkdtemp()) if files.is_remote(places.output_dir) else _make_scratch(places.output_dir)
+    scratch = Path(tempfile.mkdtemp()) if files.is_remote(folders.output_dir) else _make_scratch(folders.output_dir)
     try:
         with files.resumable():
             yield scratch
-        with files.writing(places.output_dir):
-            _publish(scratch, places, check)
+        with files.writing(folders.output_dir):
+            _publish(scratch, folders, check)
     finally:
         exchanges.discard(str(scratch))
 
 
-def is_finished(places: Places) -> bool:
+def is_finished(folders: RunFolders) -> bool:
     """Returns whether a run has left its model there."""
-    return files.exists(posixpath.join(places.model_dir, SAVED_MODEL_FILE))
+    return files.exists(posixpath.join(folders.model_dir, SAVED_MODEL_FILE))
 
 
 def _try_to_write(option: str, folder: str) -> None:
@@ -158,39 +158,39 @@ def _try_to_write(option: str, folder: str) -> None:
         raise ConfigError(option, folder, expected, limits.reason(error)) from error
 
 
-def _publish(scratch: Path, places: Places, check: Callable[[], None]) -> None:
+def _publish(scratch: Path, folders: RunFolders, check: Callable[[], None]) -> None:
     """Stages all files on the storage of their places, and exchanges them for those that are there."""
-    staging = _stage(scratch, places.output_dir)
+    staging = _stage(scratch, folders.output_dir)
     model_staging = staging
-    if posixpath.dirname(places.model_dir) != places.output_dir:
+    if posixpath.dirname(folders.model_dir) != folders.output_dir:
         # It may have a disk of its own.
-        model_staging = f"{places.model_dir}{_UNFINISHED}{os.urandom(4).hex()}"
+        model_staging = f"{locked_folders.model_dir}{_UNFINISHED}{os.urandom(4).hex()}"
         _copy_tree(scratch / MODEL_NAME, posixpath.join(model_staging, MODEL_NAME))
     try:
-        _exchange(staging, model_staging, places, check)
+        _exchange(staging, model_staging, folders, check)
     finally:
         for folder in {staging, model_staging} - {str(scratch)}:
             if not storage.exists(posixpath.join(staging, exchanges.JOURNAL_NAME)):
                 storage.delete_tree(folder)
 
 
-def _exchange(staging: str, model_staging: str, places: Places, check: Callable[[], None]) -> None:
+def _exchange(staging: str, model_staging: str, folders: RunFolders, check: Callable[[], None]) -> None:
     model = posixpath.join(model_staging, MODEL_NAME)
     new = [
-        (path, posixpath.join(places.model_dir, posixpath.relpath(path, model))) for path in storage.list_files(model)
+        (path, posixpath.join(folders.model_dir, posixpath.relpath(path, model))) for path in storage.list_files(model)
     ]
     new += [
-        (posixpath.join(staging, name), posixpath.join(places.output_dir, name))
+        (posixpath.join(staging, name), posixpath.join(folders.output_dir, name))
         for name in FILES
         if storage.exists(posixpath.join(staging, name))
     ]
-    old = [path for name in FILES if storage.exists(path := posixpath.join(places.output_dir, name))]
-    mark = posixpath.join(places.model_dir, SAVED_MODEL_FILE)
+    old = [path for name in FILES if storage.exists(path := posixpath.join(folders.output_dir, name))]
+    mark = posixpath.join(folders.model_dir, SAVED_MODEL_FILE)
     replaced = [(path, posixpath.join(staging, "replaced", posixpath.basename(path))) for path in old]
     replaced += [
-        (path, posixpath.join(model_staging, "replaced", MODEL_NAME, posixpath.relpath(path, places.model_dir)))
-        for path in storage.list_files(places.model_dir)
-        if path not in (mark, posixpath.join(places.model_dir, locks.LOCK_NAME))
+        (path, posixpath.join(model_staging, "replaced", MODEL_NAME, posixpath.relpath(path, folders.model_dir)))
+        for path in storage.list_files(folders.model_dir)
+        if path not in (mark, posixpath.join(folders.model_dir, locks.LOCK_NAME))
     ]
     placed = [(path, target) for path, target in new if target != mark]
     new_mark = posixpath.join(model, SAVED_MODEL_FILE)

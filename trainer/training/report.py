@@ -16,7 +16,7 @@ from trainer.layout import EVALUATION_NAME
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.data import Data
-    from trainer.training.run import Trained
+    from trainer.training.run import TrainingResult
 
 
 # Of a longer table of classes the end alone would be on the screen.
@@ -26,7 +26,7 @@ MOST_ROWS = 60
 def print_summary(
     config: TrainConfig,
     data: Data,
-    trained: Trained,
+    trained: TrainingResult,
     evaluation: Mapping[str, Any] | None,
     seconds: float,
     names: Sequence[str],
@@ -48,13 +48,13 @@ def print_summary(
     console.print(done)
     if evaluation is not None and "classes" in evaluation:
         console.print(_classes_table(evaluation))
-    places = config.places
-    for path in (places.model_dir, *(posixpath.join(places.output_dir, name) for name in names)):
+    folders = config.folders
+    for path in (folders.model_dir, *(posixpath.join(folders.output_dir, name) for name in names)):
         show_line(path)
 
 
 def _facts(
-    config: TrainConfig, data: Data, trained: Trained, evaluation: Mapping[str, Any] | None, seconds: float
+    config: TrainConfig, data: Data, trained: TrainingResult, evaluation: Mapping[str, Any] | None, seconds: float
 ) -> dict[str, str]:
     history, best = trained.history, trained.best_epoch - 1
     # The first epoch builds the graph, which says nothing of how fast the rest is.

@@ -24,7 +24,7 @@ from trainer.training.steps import Steps, Totals
 from trainer.training.strategy import Distribution
 from trainer.training.tensorboard import Board, describe
 from trainer.training.threads import fix_threads
-from trainer.training.throughput import Pace, count_steps
+from trainer.training.throughput import ThroughputMeter, steps_between_readings
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -43,7 +43,7 @@ class LostWorkerError(PetalstreamError):
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingResult:
     """What training gives.
 
     Attributes:
@@ -70,7 +70,7 @@ def train(
     distribution: Distribution,
     saved: checkpoint.State | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Trained:
+) -> TrainingResult:
     """Builds and trains the model that a configuration asks for.
 
     Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads
@@ -97,7 +97,7 @@ def train(
     # Not also `enable_op_determinism`: on CPUs the bits were the same without it, on an idle and on a busy machine, and
     # it holds for the whole process, where from then on every operation without a seed fails.
     keras.utils.set_random_seed(config.seed)
-    progress = begin(config, data, distribution)
+    progress = make_progress(config, data, distribution)
     with distribution.strategy.scope():
         model = make_model(config, data)
         optimizer = make_optimizer(config, model, progress.num_steps)
@@ -105,11 +105,11 @@ def train(
     if saved is not None:
         run.restore(saved)
     elif distribution.is_chief:
-        checkpoint.remove(config.places.checkpoint_dir)
+        checkpoint.remove(config.folders.checkpoint_dir)
     return run.finish()
 
 
-def begin(config: TrainConfig, data: Data, distribution: Distribution) -> TrainingProgress:
+def make_progress(config: TrainConfig, data: Data, distribution: Distribution) -> TrainingProgress:
     """Returns the beginning of a run.
 
     Raises:
@@ -180,10 +180,10 @@ class _Run:
         self._history: dict[str, list[float]] = {}
         self._threads = fix_threads()
         self._is_validation_due = False
-        log_dir = config.places.log_dir if config.tensorboard and distribution.is_chief else None
+        log_dir = config.folders.log_dir if config.tensorboard and distribution.is_chief else None
         self._board = Board(log_dir, config.profile_steps)
-        self._reading_steps = count_steps(
-            progress.steps_per_epoch, progress.num_steps, is_remote=is_remote(config.places.log_dir)
+        self._reading_steps = steps_between_readings(
+            progress.steps_per_epoch, progress.num_steps, is_remote=is_remote(config.folders.log_dir)
         )
 
     def restore(self, saved: checkpoint.State) -> None:
@@ -211,7 +211,7 @@ class _Run:
         if self._distribution.is_chief and not self._is_finished:
             note(f"going on at {place}{changed}")
 
-    def finish(self) -> Trained:
+    def finish(self) -> TrainingResult:
         """Trains to the end.
 
         Raises:
@@ -221,12 +221,12 @@ class _Run:
         try:
             with damage.reading(self._config, self._data, "train"):
                 if self._config.tensorboard and self._distribution.is_chief:
-                    note(describe(self._config.places.log_dir))
+                    note(describe(self._config.folders.log_dir))
                     with data_service.reading(self._config, self._progress):
                         batch = tf.function(lambda spares: next(spares), autograph=False)(self._spares)
                     self._board.start(self._model, self._objective.prepare(*batch)[0])
-                with display(self._progress.epoch_examples) as shown, interrupts.noted() as told:
-                    self._train_all(shown, told)
+                with display(self._progress.epoch_examples) as shown, interrupts.noted() as received_signal:
+                    self._train_all(shown, received_signal)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             # What the collective operations raise, each version of TensorFlow another one.
             if self._distribution.num_workers == 1:
@@ -236,9 +236,9 @@ class _Run:
             ) from error
         state = self._state()
         self._model.set_weights(self._best.weights)
-        return Trained(self._model, self._history, self._best.epoch, self._board, state)
+        return TrainingResult(self._model, self._history, self._best.epoch, self._board, state)
 
-    def _train_all(self, shown: Display, told: Callable[[], int]) -> None:
+    def _train_all(self, shown: Display, received_signal: Callable[[], int]) -> None:
         validation = self._data.load("validation", self._config) if "validation" in self._data.num_examples else None
         batches = iter(self._load_training(self._progress))
         while self._is_validation_due or not self._is_finished:
@@ -246,19 +246,19 @@ class _Run:
             watch.start()
             before = self._totals.sums
             if not self._is_validation_due:
-                self._train_epoch(batches, shown, told)
+                self._train_epoch(batches, shown, received_signal)
             watch.end_training()
             self._end_epoch(validation, shown, watch, self._totals.since(before))
-            self._back_up_if(told, is_epochs_end=True)
+            self._save_checkpoint_if_due(received_signal, is_epochs_end=True)
 
     @property
     def _is_finished(self) -> bool:
         return self._progress.num_epochs_done >= self._config.num_epochs or self._best.should_stop
 
-    def _train_epoch(self, batches: Iterator[Any], shown: Display, told: Callable[[], int]) -> None:
+    def _train_epoch(self, batches: Iterator[Any], shown: Display, received_signal: Callable[[], int]) -> None:
         """Trains to the end of the epoch."""
         epoch = self._progress.num_epochs_done
-        pace = Pace(self._progress.step, self._totals, self._reading_steps)
+        meter = ThroughputMeter(self._progress.step, self._totals, self._reading_steps)
         while self._progress.num_epochs_done == epoch:
             self._board.profile(self._progress.step)
             number = self._progress.count_steps(self._config.steps_per_execution, self._config.backup_steps)
@@ -269,10 +269,10 @@ class _Run:
                 self._totals.add(self._steps.train(source, number, 1.0 if is_own else 0.0))
             self._progress = self._progress.at(self._progress.step + number)
             shown.advance(epoch + 1, self._totals.num_examples)
-            if (measured := pace.read(self._progress.step, self._totals)) is not None:
+            if (measured := meter.read(self._progress.step, self._totals)) is not None:
                 self._board.steps(self._progress.step, {**measured, "lrate": float(self._optimizer.learning_rate)})
             if self._progress.num_epochs_done == epoch:
-                self._back_up_if(told, is_epochs_end=False)
+                self._save_checkpoint_if_due(received_signal, is_epochs_end=False)
 
     @functools.cached_property
     def _spares(self) -> Iterator[Any]:
@@ -302,7 +302,7 @@ class _Run:
         metrics["lrate"] = float(self._optimizer.learning_rate)
         metrics |= watch.read(own.num_examples, own.wait_seconds)
         self._totals = Totals(self._objective.metrics)
-        is_best = self._best.see(epoch, metrics, self._model.get_weights())
+        is_best = self._best.update(epoch, metrics, self._model.get_weights())
         for name, value in {"epoch": epoch, **metrics}.items():
             self._history.setdefault(name, []).append(value)
         self._board.epoch(epoch, metrics, self._model)
@@ -319,12 +319,12 @@ class _Run:
             with damage.reading(self._config, self._data, "validation"):
                 scores = self._steps.evaluate(validation)
         except DatasetError:
-            self._back_up()
+            self._save_checkpoint()
             raise
         self._is_validation_due = False
         return scores
 
-    def _back_up_if(self, told: Callable[[], int], *, is_epochs_end: bool) -> None:
+    def _save_checkpoint_if_due(self, received_signal: Callable[[], int], *, is_epochs_end: bool) -> None:
         """Writes a backup where one is due, or where the process was told to stop, which it then does.
 
         Raises:
@@ -336,21 +336,21 @@ class _Run:
             # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
         # Asked once: told between two questions, it would name a step of which there is no backup.
-        number = told()
+        number = received_signal()
         # The rest of an epoch is known only where its order is.
         can_go_on = is_epochs_end or self._config.data_service is None
         if is_due or (number and can_go_on):
-            self._back_up()
+            self._save_checkpoint()
         if number:
             then = "goes on from there" if can_go_on else "trains this epoch anew"
             raise InterruptedRunError(
                 f"told to stop after step {self._progress.step}; the same command with --resume {then}", number
             )
 
-    def _back_up(self) -> None:
+    def _save_checkpoint(self) -> None:
         if self._distribution.is_chief:
             self._check()
-            checkpoint.save(self._config.places.checkpoint_dir, self._state())
+            checkpoint.save(self._config.folders.checkpoint_dir, self._state())
 
     def _state(self) -> checkpoint.State:
         facts = {

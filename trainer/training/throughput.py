@@ -14,7 +14,7 @@ _READINGS_OF_AN_EPOCH = 10
 _MOST_READINGS = 2_000
 
 
-def count_steps(steps_per_epoch: int, num_steps: int, *, is_remote: bool = False) -> int:
+def steps_between_readings(steps_per_epoch: int, num_steps: int, *, is_remote: bool = False) -> int:
     """Returns the steps between two readings: 20, or fewer for 10 readings an epoch; more for 2,000 a run at most.
 
     Args:
@@ -26,7 +26,7 @@ def count_steps(steps_per_epoch: int, num_steps: int, *, is_remote: bool = False
     return max(usual, -(-num_steps // _MOST_READINGS))
 
 
-class Pace:
+class ThroughputMeter:
     """Reads a run's totals now and then.
 
     Args:

@@ -259,7 +259,7 @@ def _train_best(
     all_arguments = trial_arguments(study, arguments, best.parameters, best_dir)
     if not is_same:
         all_arguments.append("--overwrite")
-        folder.remove(best_dir / layout.BACKUP_NAME)
+        folder.remove(best_dir / layout.CHECKPOINT_NAME)
         best_dir.mkdir(parents=True, exist_ok=True)
         mark.write_bytes(content)
     show_line(f"trial {best.trial} once more, into {best_dir}")

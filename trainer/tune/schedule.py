@@ -97,11 +97,11 @@ class Schedule:
     def _tell(self, result: Result) -> None:
         self._search.tell(result)
         self._num_told = result.trial
-        told = [self._results[trial].state for trial in range(1, self._num_told + 1)]
+        states = [self._results[trial].state for trial in range(1, self._num_told + 1)]
         limit = self._spec.max_failed
-        if limit and told.count(FAILED) >= limit:
+        if limit and states.count(FAILED) >= limit:
             raise StudyFailedError(
                 f"{quantity(limit, 'trial')} failed (maxFailedTrialCount); the last one: {result.message}"
             )
-        if not limit and told[-_MAX_FAILED_IN_A_ROW:] == [FAILED] * _MAX_FAILED_IN_A_ROW:
+        if not limit and states[-_MAX_FAILED_IN_A_ROW:] == [FAILED] * _MAX_FAILED_IN_A_ROW:
             raise StudyFailedError(f"{_MAX_FAILED_IN_A_ROW} trials in a row failed; the last one: {result.message}")

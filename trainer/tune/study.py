@@ -95,15 +95,16 @@ class Study:
             StudyFailedError: too many trials failed.
             InterruptedStudyError: the process was told to stop.
         """
-        with interrupts.noted() as told:
+        with interrupts.noted() as received_signal:
             try:
                 while self._schedule.waiting():
                     self._start()
                     time.sleep(_POLL_SECONDS)
-                    if told():
+                    if received_signal():
                         done, of = len(self._schedule.results), self._settings.max_trials
                         raise InterruptedStudyError(
-                            f"told to stop after {done} of {of} trials; the same command with --resume goes on", told()
+                            f"told to stop after {done} of {of} trials; the same command with --resume goes on",
+                            received_signal(),
                         )
                     self._watch()
             finally:
@@ -160,7 +161,7 @@ class Study:
 
     def _end(self, result: Result) -> None:
         if result.state == STOPPED:
-            folder.remove(self._trial_dir(result.trial) / layout.BACKUP_NAME)
+            folder.remove(self._trial_dir(result.trial) / layout.CHECKPOINT_NAME)
         everything = [*self._schedule.results, result]
         best = results.find_best(everything, is_maximised=self._spec.is_maximised)
         results.save(self._settings.output_dir, self._settings.identity, everything, best.trial if best else None)

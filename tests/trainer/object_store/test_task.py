@@ -66,7 +66,7 @@ def test_a_bucket_that_fails_now_and_then_gives_the_same_model(
 def test_a_run_that_is_told_to_stop_goes_on_from_the_bucket(gcs: Gcs, remote_data: str, run_dir: Path) -> None:
     flags = ["--data_dir", remote_data, "--output_dir", gcs.path("run"), "--backup_steps", "1"]
     with subprocess.Popen([*TASK, *flags], stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and f"run/{layout.BACKUP_NAME}/latest.json" not in gcs.names("run/"):
+        while process.poll() is None and f"run/{layout.CHECKPOINT_NAME}/latest.json" not in gcs.names("run/"):
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate()

@@ -15,7 +15,7 @@ from trainer.training.callbacks import BestWeights, DivergedError, Stopwatch, di
 def see_all(best: BestWeights, epochs: list[tuple[float, float]]) -> list[bool]:
     """Shows a number of (accuracy, loss) of the validation split; the weights are the epoch's number."""
     return [
-        best.see(epoch, {"loss": 1.0, "accuracy": 0.0, "val_accuracy": accuracy, "val_loss": loss}, [epoch])
+        best.update(epoch, {"loss": 1.0, "accuracy": 0.0, "val_accuracy": accuracy, "val_loss": loss}, [epoch])
         for epoch, (accuracy, loss) in enumerate(epochs, 1)
     ]
 
@@ -50,7 +50,7 @@ def test_no_epoch_is_better_than_the_one_kept(epochs: list[tuple[int, int]]) -> 
 def test_without_validation_the_last_epoch_is_kept() -> None:
     best = BestWeights("accuracy", 1)
     for epoch, loss in enumerate((1.0, 2.0, 3.0), 1):
-        assert best.see(epoch, {"loss": loss, "accuracy": 1 / loss}, [epoch])
+        assert best.update(epoch, {"loss": loss, "accuracy": 1 / loss}, [epoch])
         assert not best.should_stop
     assert best.weights == [3]
 
@@ -59,7 +59,7 @@ def test_patience_counts_epochs_since_the_best() -> None:
     best = BestWeights("accuracy", 2)
     stops = []
     for epoch, accuracy in enumerate((0.5, 0.4, 0.6, 0.5, 0.6), 1):
-        best.see(epoch, {"loss": 1.0, "accuracy": 1.0, "val_loss": 1.0, "val_accuracy": accuracy}, [])
+        best.update(epoch, {"loss": 1.0, "accuracy": 1.0, "val_loss": 1.0, "val_accuracy": accuracy}, [])
         stops.append(best.should_stop)
     assert stops == [False, False, False, False, True]
 
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_number_ends_the_training(name: str, value: float) -> 
     with pytest.raises(
         DivergedError, match=rf"the training diverged: {name} is {value} after epoch 4; a smaller --lrate"
     ):
-        BestWeights("accuracy", None).see(4, metrics, [])
+        BestWeights("accuracy", None).update(4, metrics, [])
 
 
 def test_validation_does_not_count_as_training_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.trainer.conftest import Train
 from trainer import layout
-from trainer.training.optional_files import Extras, IncompleteRunError
+from trainer.training.optional_files import IncompleteRunError, OptionalFiles
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_damaged_validation_split_costs_no_epoch(
     assert train(folder, data_dir=own_data) == 1
     assert f"error: {own_data}: pixel/validation can't be read: record 7 of {path.name}: " in capsys.readouterr().err
     # Not reached by a second attempt either, which has trained nothing once more.
-    kept = (folder / layout.BACKUP_NAME / "latest.json").read_bytes()
+    kept = (folder / layout.CHECKPOINT_NAME / "latest.json").read_bytes()
     assert json.loads(kept)["facts"]["step"] == 5
     assert train(folder, "--resume", data_dir=own_data) == 1
     # What belongs to another run stays, and is said.
@@ -153,18 +153,18 @@ def test_an_image_of_a_managed_data_set_is_named(
 
 
 def test_a_picture_that_fails_costs_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    extras = Extras(tmp_path)
-    with extras.making("one.png"):
+    optional_files = OptionalFiles(tmp_path)
+    with optional_files.attempting("one.png"):
         (tmp_path / "one.png").write_bytes(b"half")
         raise KeyError("a bug")
-    with extras.making("two.png"):
+    with optional_files.attempting("two.png"):
         (tmp_path / "two.png").write_bytes(b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["two.png"]
     assert capsys.readouterr().err == "warning: no one.png: KeyError: 'a bug'\n"
     with pytest.raises(IncompleteRunError, match=r"out/model: the model is complete, but without one\.png"):
-        extras.check("out/model")
+        optional_files.check("out/model")
 
 
 def test_whoever_ends_a_run_ends_it_in_a_picture_too(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt, match="now"), Extras(tmp_path).making("one.png"):
+    with pytest.raises(KeyboardInterrupt, match="now"), OptionalFiles(tmp_path).attempting("one.png"):
         raise KeyboardInterrupt("now")

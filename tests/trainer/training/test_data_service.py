@@ -22,7 +22,7 @@ from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 from trainer.ingest import service
 from trainer.training import checkpoint, data_service
-from trainer.training.run import begin
+from trainer.training.run import make_progress
 from trainer.training.strategy import Distribution, make_distribution
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def distribution() -> Distribution:
 def read(config: TrainConfig, distribution: Distribution, num_epochs: int) -> list[list[bytes]]:
     """Returns the images of each epoch, in an order of their own, as the trainer would get them."""
     data = resolve(config, load_manifest(config.data_dir))
-    progress = begin(config, data, distribution)
+    progress = make_progress(config, data, distribution)
     batches = iter(data.load_training(config, distribution.shard, progress.data_epoch, progress.data_step))
     epochs = []
     for _ in range(num_epochs):
@@ -177,7 +177,7 @@ def test_what_can_not_be_exact_is_refused(config: TrainConfig, fields: dict[str,
 def test_a_run_goes_on_there_from_an_epochs_end_alone(config: TrainConfig, data_dir: Path) -> None:
     far = replace(config, data_service="localhost:1")
     data = resolve(far, load_manifest(str(data_dir)))
-    first = begin(far, data, make_distribution("cpu"))
+    first = make_progress(far, data, make_distribution("cpu"))
     data_service.check_place(far, first.at(2 * first.data_steps))
     data_service.check_place(config, first.at(3))
     with pytest.raises(ConfigError, match="--data_service: .*expected none, since the backup was made 3 steps"):

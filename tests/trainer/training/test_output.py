@@ -8,7 +8,7 @@ import pytest
 
 from etl.errors import ConfigError
 from trainer import layout
-from trainer.layout import Places
+from trainer.layout import RunFolders
 from trainer.training import output
 
 
@@ -16,9 +16,9 @@ def nothing() -> None:
     """The folders are held."""
 
 
-def prepare(places: Places, *, overwrite: bool, resume: bool = False) -> None:
-    with output.holding(places, resume=resume):
-        output.check(places, overwrite=overwrite, resume=resume)
+def prepare(folders: RunFolders, *, overwrite: bool, resume: bool = False) -> None:
+    with output.holding(folders, resume=resume):
+        output.check(folders, overwrite=overwrite, resume=resume)
 
 
 def write_run(folder: Path, text: str, *, with_evaluation: bool = True) -> None:
@@ -32,15 +32,15 @@ def write_run(folder: Path, text: str, *, with_evaluation: bool = True) -> None:
 
 def test_a_new_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    prepare(Places.of(str(folder)), overwrite=False)
+    prepare(RunFolders.resolve(str(folder)), overwrite=False)
     assert list(folder.iterdir()) == []
 
 
 def test_a_model_that_is_there_is_not_replaced_by_accident(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder without a model .*; add --overwrite"):
-        prepare(Places.of(str(tmp_path)), overwrite=False)
-    prepare(Places.of(str(tmp_path)), overwrite=True)
+        prepare(RunFolders.resolve(str(tmp_path)), overwrite=False)
+    prepare(RunFolders.resolve(str(tmp_path)), overwrite=True)
     assert (tmp_path / layout.HISTORY_NAME).read_text() == "old"
 
 
@@ -48,13 +48,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder that can be written"):
-        prepare(Places.of(str(path)), overwrite=False)
+        prepare(RunFolders.resolve(str(path)), overwrite=False)
     with pytest.raises(ConfigError, match="--output_dir: .*expected a folder that can be written"):
-        prepare(Places.of(str(path / "below")), overwrite=True)
+        prepare(RunFolders.resolve(str(path / "below")), overwrite=True)
 
 
 def test_all_is_moved_into_place(tmp_path: Path) -> None:
-    with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
+    with output.publishing(RunFolders.resolve(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new")
         assert not (tmp_path / layout.MODEL_NAME).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*layout.FILES, layout.MODEL_NAME])
@@ -62,27 +62,31 @@ def test_all_is_moved_into_place(tmp_path: Path) -> None:
 
 
 def test_each_folder_may_be_elsewhere(tmp_path: Path) -> None:
-    places = Places.of(str(tmp_path / "run"), model_dir=f"{tmp_path}/served/", checkpoint_dir=str(tmp_path / "safe"))
-    assert places.log_dir == str(tmp_path / "run" / layout.TENSORBOARD_NAME)
-    prepare(places, overwrite=False)
+    folders = RunFolders.resolve(
+        str(tmp_path / "run"), model_dir=f"{tmp_path}/served/", checkpoint_dir=str(tmp_path / "safe")
+    )
+    assert folders.log_dir == str(tmp_path / "run" / layout.TENSORBOARD_NAME)
+    prepare(folders, overwrite=False)
     for text in ("first", "second"):
-        with output.publishing(places, nothing) as scratch:
+        with output.publishing(folders, nothing) as scratch:
             write_run(scratch, text)
-        assert output.is_finished(places)
+        assert output.is_finished(folders)
         assert (tmp_path / "served" / layout.SAVED_MODEL_FILE).read_text() == text
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(layout.FILES)
     with pytest.raises(ConfigError, match="--output_dir: .*a folder without a model .*served"):
-        prepare(places, overwrite=False)
+        prepare(folders, overwrite=False)
     (tmp_path / "safe" / "latest.json").write_text("{}")
     with pytest.raises(ConfigError, match="--model_dir: .*expected a folder that can be written"):
-        prepare(Places.of(str(tmp_path / "run"), model_dir=str(tmp_path / "run" / "config.yaml")), overwrite=True)
+        prepare(
+            RunFolders.resolve(str(tmp_path / "run"), model_dir=str(tmp_path / "run" / "config.yaml")), overwrite=True
+        )
 
 
 def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
 
     def fail() -> None:
-        with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
+        with output.publishing(RunFolders.resolve(str(tmp_path)), nothing) as scratch:
             write_run(scratch, "new")
             raise KeyError("in the middle")
 
@@ -94,7 +98,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_nothing_of_an_earlier_run_lies_beside_a_new_model(tmp_path: Path) -> None:
     write_run(tmp_path, "old")
-    with output.publishing(Places.of(str(tmp_path)), nothing) as scratch:
+    with output.publishing(RunFolders.resolve(str(tmp_path)), nothing) as scratch:
         write_run(scratch, "new", with_evaluation=False)
     assert not (tmp_path / layout.EVALUATION_NAME).exists()
     assert (tmp_path / layout.MODEL_NAME / layout.SAVED_MODEL_FILE).read_text() == "new"

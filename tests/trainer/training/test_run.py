@@ -21,7 +21,7 @@ from trainer.config import TrainConfig
 from trainer.data import Data, resolve
 from trainer.evaluation.evaluate import evaluate
 from trainer.training import checkpoint, run
-from trainer.training.run import InterruptedRunError, Trained, begin, make_model, make_optimizer
+from trainer.training.run import InterruptedRunError, TrainingResult, make_model, make_optimizer, make_progress
 from trainer.training.strategy import Distribution
 
 LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -37,11 +37,11 @@ def here() -> Distribution:
     return Distribution("cpu", tf.distribute.get_strategy())
 
 
-def train(config: TrainConfig, data: Data) -> Trained:
+def train(config: TrainConfig, data: Data) -> TrainingResult:
     return run.train(config, data, here())
 
 
-def weights(trained: Trained) -> np.ndarray:
+def weights(trained: TrainingResult) -> np.ndarray:
     return np.concatenate([array.ravel() for array in trained.model.get_weights()])
 
 
@@ -101,7 +101,7 @@ def test_a_linear_model_learns_the_colours(data_dir: Path) -> None:
 @pytest.mark.parametrize(("decay", "last"), [("cosine", 0.0), ("none", 0.004)])
 def test_the_learning_rate_falls_to_nothing_or_stays(data_dir: Path, decay: str, last: float) -> None:
     config, data = prepare(data_dir, lrate=0.004, lrate_decay=decay)
-    num_steps = begin(config, data, here()).num_steps
+    num_steps = make_progress(config, data, here()).num_steps
     optimizer = make_optimizer(config, make_model(config, data), num_steps)
     assert np.asarray(optimizer.learning_rate) == pytest.approx(0.004)
     # 36 examples in batches of 8, twice.
@@ -124,7 +124,7 @@ def test_told_to_stop_at_any_look_it_ends_with_the_same_bits(
     config, data = prepare(data_dir, **fields)
     config = dataclasses.replace(config, output_dir=str(tmp_path))
     undisturbed = train(config, data)
-    checkpoint.remove(config.places.checkpoint_dir)
+    checkpoint.remove(config.folders.checkpoint_dir)
 
     @contextmanager
     def noted() -> Iterator[Callable[[], int]]:
@@ -135,7 +135,7 @@ def test_told_to_stop_at_any_look_it_ends_with_the_same_bits(
         patch.setattr(interrupts, "noted", noted)
         with pytest.raises(InterruptedRunError, match="told to stop after step") as stopped:
             train(config, data)
-    saved = checkpoint.load(config.places.checkpoint_dir)
+    saved = checkpoint.load(config.folders.checkpoint_dir)
     assert saved is not None
     assert f"after step {saved.facts['step']};" in str(stopped.value)
     resumed = run.train(config, data, here(), saved)

@@ -64,7 +64,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 def read_step(output_dir: Path) -> int:
     """Returns the step of the latest backup, -1 where there is none."""
     with contextlib.suppress(FileNotFoundError):
-        content = json.loads((output_dir / layout.BACKUP_NAME / "latest.json").read_text(encoding="utf-8"))
+        content = json.loads((output_dir / layout.CHECKPOINT_NAME / "latest.json").read_text(encoding="utf-8"))
         return int(content["facts"]["step"])
     return -1
 
@@ -113,7 +113,7 @@ def test_killed_five_times_it_ends_with_the_same_bits(data_dir: Path, undisturbe
     for one, other in zip(weights(undisturbed), weights(tmp_path), strict=True):
         np.testing.assert_array_equal(one, other)
     assert learnt(undisturbed) == learnt(tmp_path)
-    assert not (tmp_path / layout.BACKUP_NAME).exists()
+    assert not (tmp_path / layout.CHECKPOINT_NAME).exists()
 
 
 def test_told_to_stop_it_leaves_a_backup_and_says_so(data_dir: Path, undisturbed: Path, tmp_path: Path) -> None:

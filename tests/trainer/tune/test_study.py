@@ -106,7 +106,7 @@ def test_a_study_tells_of_each_trial(whole: tuple[Path, str, str], seed: int) ->
     assert "trial 4/4: stopped as hopeless, accuracy" in err
     assert len(trials[3]["measurements"]) < 60
     assert not (output_dir / "trials" / "4" / layout.MODEL_NAME).exists()
-    assert not (output_dir / "trials" / "4" / layout.BACKUP_NAME).exists()
+    assert not (output_dir / "trials" / "4" / layout.CHECKPOINT_NAME).exists()
     best = max(trials[:2], key=lambda trial: trial["value"])
     assert read(output_dir)["best"] == best["trial"]
     assert f"best: trial {best['trial']}, accuracy {best['value']:.4f}: --lrate={best['parameters']['lrate']}" in out
