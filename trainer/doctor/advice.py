@@ -52,7 +52,7 @@ def advise(findings: Findings, accelerator: Accelerator | None = None) -> list[A
         accelerator: What is to be fed; where it needs no second host, or a model that was tried hardly ever waits and
             none is named, the input is fast enough and there is nothing to change.
     """
-    is_enough = findings.binds == "step" if accelerator is None else findings.hosts(accelerator) == 1
+    is_enough = findings.bottleneck == "step" if accelerator is None else findings.hosts(accelerator) == 1
     return list(_start(findings)) if is_enough else [*_speed_up(findings), *_start(findings)]
 
 
@@ -67,7 +67,7 @@ def _speed_up(findings: Findings) -> Iterator[Advice]:
         yield from _read_more_files(findings)
         yield from _cache_records(findings)
     yield from _store_bytes(findings)
-    yield from _make_ahead(findings)
+    yield from _prefetch(findings)
     yield from _enlarge_batches(findings)
 
 
@@ -76,7 +76,7 @@ def _use_variant(findings: Findings, other: Alternative) -> Iterator[Advice]:
     if gain < _MIN_GAIN:
         return
     why = f"the whole pipeline gives {rate_text(other.rate)} images/s on it, {gain:.1f} times as many"
-    yield Advice(f'variant="{other.name}"', why + _lost_windows(findings, other))
+    yield Advice(f'variant="{other.name}"', why + _describe_lost_windows(findings, other))
 
 
 def _store_smaller(findings: Findings, smaller: Alternative) -> Iterator[Advice]:
@@ -99,14 +99,14 @@ def _store_pixels(findings: Findings, pixels: Alternative) -> Iterator[Advice]:
         f"etl.run --variants {findings.data.variant},pixel --image_size {size_text(pixels.size)}",
         f"as pixels the same images come at about {rate_text(pixels.rate)} images/s, {gain:.1f} times as many, for "
         f"{bytes_text(num_bytes)} on disk in place of {bytes_text(findings.data.num_bytes)} (tried on one batch)"
-        + _lost_windows(findings, pixels),
+        + _describe_lost_windows(findings, pixels),
     )
 
 
 _ALTERNATIVES = {"variant": _use_variant, "smaller_jpeg": _store_smaller, "pixels": _store_pixels}
 
 
-def _lost_windows(findings: Findings, other: Alternative) -> str:
+def _describe_lost_windows(findings: Findings, other: Alternative) -> str:
     if not findings.data.is_windowed or other.is_windowed:
         return ""
     return "; random windows of the whole photograph are lost with it"
@@ -187,7 +187,7 @@ def _store_bytes(findings: Findings) -> Iterator[Advice]:
         )
 
 
-def _make_ahead(findings: Findings) -> Iterator[Advice]:
+def _prefetch(findings: Findings) -> Iterator[Advice]:
     """Waiting in bursts although the input is the faster of the two: batches made ahead bridge them.
 
     The longest burst is the beginning of an epoch, when nothing comes until the shuffle buffer is full.
@@ -223,7 +223,7 @@ def _enlarge_batches(findings: Findings) -> Iterator[Advice]:
 def _start(findings: Findings) -> Iterator[Advice]:
     """A quicker beginning, whatever the rate is."""
     buffer, seconds = findings.data.shuffle_buffer, findings.first_batch_seconds
-    if seconds < _SLOW_FIRST_BATCH_SECONDS or not findings.is_late_for_shuffling:
+    if seconds < _SLOW_FIRST_BATCH_SECONDS or not findings.is_first_batch_shuffle_bound:
         return
     smaller = max(findings.data.batch_size, int(buffer * _GOOD_FIRST_BATCH_SECONDS / seconds))
     yield Advice(

@@ -89,7 +89,7 @@ def _draw_rates(axes: Axes, findings: Findings) -> None:
         text = rate_text(rate)
         if name in findings.host_shares:
             text += f"   {share_text(findings.host_shares[name])} of the host's work"
-        _label_bar(axes, place, rate, text, is_strong=name in (findings.binds, _WHOLE_NAME))
+        _label_bar(axes, place, rate, text, is_strong=name in (findings.bottleneck, _WHOLE_NAME))
     axes.set_yticks(range(len(rows)), [_row_name(name, findings) for name in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     if num_input < len(rows):
@@ -160,7 +160,7 @@ def _draw_timeline(axes: Axes, findings: Findings) -> None:
     is_waiting = training.wait_share >= MAX_WAIT_SHARE
     axes.set_title(
         f"{training.model} waits for its input {share_text(training.wait_share)} of the time: "
-        f"{'the input binds' if is_waiting else 'the model binds'}",
+        f"{'the input bottleneck' if is_waiting else 'the model binds'}",
         fontsize=11,
         color=_BINDING if is_waiting else _INK,
         loc="left",
@@ -186,7 +186,7 @@ def _means(seconds: Sequence[float], size: int) -> list[float]:
 def _colour(name: str, findings: Findings) -> str:
     if name == _WHOLE_NAME:
         return _WHOLE
-    if name == findings.binds:
+    if name == findings.bottleneck:
         return _BINDING
     return _STAGE if name in INPUT_STAGES else _DEVICE
 
@@ -222,7 +222,7 @@ def _range(rates: Sequence[float]) -> tuple[float, float]:
 
 def _title(findings: Findings) -> str:
     """Returns what is the matter, and with what."""
-    return f"{STAGE_WORDS[findings.binds]} binds" + ("" if findings.binds == "step" else " the input")
+    return f"{STAGE_WORDS[findings.bottleneck]} binds" + ("" if findings.bottleneck == "step" else " the input")
 
 
 def _subtitle(findings: Findings) -> str:

@@ -200,12 +200,12 @@ class Findings:
         return combine(self.host_medians.values())
 
     @property
-    def is_late_for_shuffling(self) -> bool:
+    def is_first_batch_shuffle_bound(self) -> bool:
         """Whether most of the time to the first batch went into filling the shuffle buffer, at the rate of reading."""
         return self.data.shuffle_buffer / self.medians["read"] >= self.first_batch_seconds / 2
 
     @property
-    def binds(self) -> str:
+    def bottleneck(self) -> str:
         """What holds up the training: `step` where the model hardly ever waits, else the slowest input stage."""
         if self.training is not None and self.training.wait_share < MAX_WAIT_SHARE:
             return "step"
@@ -238,7 +238,7 @@ class Findings:
             }
         return {
             **content,
-            "binds": self.binds,
+            "binds": self.bottleneck,
             "slowest_input": self.slowest_input,
             "host_shares": self.host_shares,
             "expected": self.expected,

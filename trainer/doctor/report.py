@@ -14,7 +14,7 @@ from etl.words import quantity
 from trainer.doctor.accelerators import Accelerator
 from trainer.doctor.advice import Advice, advise
 from trainer.doctor.findings import STAGES, Findings
-from trainer.doctor.verdict import judge
+from trainer.doctor.verdict import make_verdict
 from trainer.doctor.wording import bytes_text, rate_text, share_text, size_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def to_dict(
     """Returns what `print_json` prints."""
     return {
         **findings.to_dict(),
-        "verdict": judge(findings),
+        "verdict": make_verdict(findings),
         "advice": [{"change": advice.change, "why": advice.why} for advice in advise(findings, chosen)],
         "accelerators": [
             {
@@ -62,7 +62,7 @@ def print_tables(
     console = open_console()
     console.print(_describe(findings), soft_wrap=True)
     console.print(_rates_table(findings))
-    for sentence in [*judge(findings), *_notes(findings)]:
+    for sentence in [*make_verdict(findings), *_notes(findings)]:
         console.print(f"- {sentence}")
     if accelerators:
         console.print(_accelerators_table(findings, accelerators))
@@ -75,7 +75,7 @@ def _nothing(findings: Findings, chosen: Accelerator | None) -> str:
     """Says why there is no advice."""
     if chosen is not None and findings.hosts(chosen) == 1:
         return f"Nothing to change: one such host feeds one {chosen.name}."
-    if findings.training is not None and findings.binds == "step":
+    if findings.training is not None and findings.bottleneck == "step":
         return f"Nothing to change: {findings.training.model} hardly waits for its input."
     return "Nothing to change: none of the settings would make it noticeably faster."
 
@@ -107,7 +107,7 @@ def _rates_table(findings: Findings) -> Table:
     for name in STAGES:
         if name in findings.stages:
             share = share_text(findings.host_shares[name]) if name in findings.host_shares else ""
-            note = "binds" if name == findings.binds else ""
+            note = "binds" if name == findings.bottleneck else ""
             table.add_row(name, *_cells(findings.stages[name]), share, note, style="bold" if note else "")
     table.add_section()
     table.add_row("whole pipeline", *_cells(findings.pipeline), "", "")

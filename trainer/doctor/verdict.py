@@ -14,23 +14,23 @@ _BUSY_SHARE = 0.75
 _SLOW_FIRST_BATCH_SECONDS = 1.0
 
 
-def judge(findings: Findings) -> list[str]:
+def make_verdict(findings: Findings) -> list[str]:
     """Returns the sentences, the most important first."""
     return [
         sentence
         for sentence in (
-            _what_binds(findings),
-            _how_far(findings),
-            _training(findings) or _augmentation(findings),
-            _other_work(findings),
-            _page_cache(findings),
-            _first_batch(findings),
+            _describe_bottleneck(findings),
+            _describe_limit(findings),
+            _describe_training(findings) or _describe_augmentation(findings),
+            _describe_load(findings),
+            _describe_page_cache(findings),
+            _describe_first_batch(findings),
         )
         if sentence
     ]
 
 
-def _what_binds(findings: Findings) -> str:
+def _describe_bottleneck(findings: Findings) -> str:
     stage = findings.slowest_input
     alone = f"alone, it gives {rate_text(findings.medians[stage])} images/s"
     if stage in findings.host_shares and len(findings.host_shares) > 1:
@@ -38,7 +38,7 @@ def _what_binds(findings: Findings) -> str:
     return f"{STAGE_WORDS[stage]} binds the input: {alone}."
 
 
-def _how_far(findings: Findings) -> str:
+def _describe_limit(findings: Findings) -> str:
     threads = f"{quantity(findings.machine.num_threads, 'thread')}"
     copied = findings.bare_copy.median
     text = f"The whole pipeline gives {rate_text(findings.pipeline.median)} images/s: "
@@ -52,7 +52,7 @@ def _how_far(findings: Findings) -> str:
     return f"{text}, {of_copy} ({rate_text(copied)})."
 
 
-def _training(findings: Findings) -> str:
+def _describe_training(findings: Findings) -> str:
     training = findings.training
     if training is None:
         return ""
@@ -67,7 +67,7 @@ def _training(findings: Findings) -> str:
     return text if findings.machine.is_accelerated else text[:-1] + "; here both share the same cores."
 
 
-def _augmentation(findings: Findings) -> str:
+def _describe_augmentation(findings: Findings) -> str:
     rate = findings.medians.get("augment")
     if rate is None or rate > findings.pipeline.median:
         return ""
@@ -78,7 +78,7 @@ def _augmentation(findings: Findings) -> str:
     )
 
 
-def _other_work(findings: Findings) -> str:
+def _describe_load(findings: Findings) -> str:
     machine = findings.machine
     if machine.load < _BUSY_SHARE * machine.num_cores:
         return ""
@@ -89,7 +89,7 @@ def _other_work(findings: Findings) -> str:
     )
 
 
-def _page_cache(findings: Findings) -> str:
+def _describe_page_cache(findings: Findings) -> str:
     share, size = findings.machine.cached_share, bytes_text(findings.data.num_bytes)
     if findings.data.is_remote:
         return f"The shards ({size}) are on an object store: the reading rate is that of the network."
@@ -102,9 +102,11 @@ def _page_cache(findings: Findings) -> str:
     return f"{share_text(share)} of the shards ({size}) were in the page cache: the rest was read from the disk."
 
 
-def _first_batch(findings: Findings) -> str:
+def _describe_first_batch(findings: Findings) -> str:
     seconds, buffer = findings.first_batch_seconds, findings.data.shuffle_buffer
     if seconds < _SLOW_FIRST_BATCH_SECONDS:
         return ""
-    why = f": a shuffle buffer of {buffer:,} records is filled before it" if findings.is_late_for_shuffling else ""
+    why = (
+        f": a shuffle buffer of {buffer:,} records is filled before it" if findings.is_first_batch_shuffle_bound else ""
+    )
     return f"The first batch came after {seconds_text(seconds)}{why}."

@@ -136,7 +136,7 @@ def _tally(
     tally: Tally,
     predictions: Predictions | None = None,
 ) -> None:
-    for images, given, wanted in _ask(model, dataset, prepare):
+    for images, given, wanted in _predict_batches(model, dataset, prepare):
         labels, probabilities = wanted.numpy(), given.numpy()
         tally.add(labels, probabilities)
         if predictions is not None:
@@ -168,7 +168,7 @@ def evaluate_colours(
         DatasetError: the data set holds nothing.
     """
     count, sums = 0, np.zeros(3)
-    for _, given, (grey, colours) in _ask(model, dataset, prepare, with_input=True):
+    for _, given, (grey, colours) in _predict_batches(model, dataset, prepare, with_input=True):
         predicted, grey, colours = (np.asarray(part, np.float32) for part in (given, grey, colours))
         answers = (predicted, grey, colours.mean(axis=-1, keepdims=True))
         sums += [np.square(answer - colours).mean(axis=(1, 2, 3), dtype=np.float64).sum() for answer in answers]
@@ -190,7 +190,7 @@ def evaluate_colours(
     }
 
 
-def _ask(
+def _predict_batches(
     model: keras.Model, dataset: tf.data.Dataset, prepare: Prepare | None, *, with_input: bool = False
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, Any]]:
     """Yields a batch's images, what the model gave, and what it should have given, behind its input if wanted.
@@ -198,12 +198,12 @@ def _ask(
     Not by `predict`: it runs under the strategy that the model was made with, and there gives an answer per device.
     """
 
-    def ask(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def predict(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, Any]:
         taken, wanted = prepare(images, labels) if prepare else (images, labels)
         given = tf.cast(model(taken, training=False), tf.float32)
         return given, (taken, wanted) if with_input else wanted
 
-    in_graph = tf.function(ask, reduce_retracing=True, autograph=False)
+    in_graph = tf.function(predict, reduce_retracing=True, autograph=False)
     for images, labels in dataset:
         yield images, *in_graph(images, labels)
         progress.advance(len(labels))

@@ -102,7 +102,7 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     config = plan.config
     make = _repeater(plan) if plan.is_frozen else functools.partial(_batches, plan, order.cache_records(plan))
     if plan.is_distributed:
-        batches = _leave_to_service(plan, num_epochs, make)
+        batches = _use_service(plan, num_epochs, make)
     elif plan.is_repeated:
         batches = epochs.repeat(plan, num_epochs, make)
     else:
@@ -121,15 +121,15 @@ def build(plan: Plan, num_epochs: int | None) -> tf.data.Dataset:
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).with_options(_options(plan))
 
 
-def _leave_to_service(plan: Plan, num_epochs: int | None, make: epochs.Make) -> tf.data.Dataset:
+def _use_service(plan: Plan, num_epochs: int | None, make: epochs.MakeBatches) -> tf.data.Dataset:
     """Has a tf.data service make the batches."""
 
-    def make_there(parts: tf.data.Dataset, start_step: int | None) -> tf.data.Dataset:
+    def make_in_service(parts: tf.data.Dataset, start_step: int | None) -> tf.data.Dataset:
         return make(parts, start_step).with_options(_options(plan))
 
     if not plan.is_repeated:
-        return epochs.advance_service(plan, num_epochs, make_there)
-    batches = epochs.repeat(plan, num_epochs, make_there)
+        return epochs.advance_service(plan, num_epochs, make_in_service)
+    batches = epochs.repeat(plan, num_epochs, make_in_service)
     return epochs.from_service(plan, epochs.register(plan, batches), batches.element_spec)
 
 
@@ -145,10 +145,12 @@ def _batches(
     config, parse_size = plan.config, plan.parse_size
 
     def read(part: tf.Tensor) -> tf.data.Dataset:
-        records = order.read_epoch(plan, part, cached).skip(_start(plan, part, start_step) * config.batch_size)
+        records = order.read_epoch(plan, part, cached).skip(
+            _num_skipped_batches(plan, part, start_step) * config.batch_size
+        )
         return records.batch(parse_size, drop_remainder=config.drop_remainder and parse_size == config.batch_size)
 
-    records = parts.flat_map(_plain(read))
+    records = parts.flat_map(_without_autograph(read))
     if config.prefetch:
         # As in `_examples`: the next epoch's shuffle buffer fills while this one's last batches are parsed and used.
         records = records.prefetch(_NUM_LARGE_AHEAD if plan.has_large_records else _NUM_SMALL_AHEAD)
@@ -177,11 +179,11 @@ def _examples(
             # Of several parts the last one alone isn't whole.
             is_last = tf.cast(part % plan.num_parts == plan.num_parts - 1, tf.int64)
             records = records.concatenate(tf.data.Dataset.from_tensors("").repeat(plan.num_padding * is_last))
-        records = records.skip(_start(plan, part, start_step) * config.batch_size)
+        records = records.skip(_num_skipped_batches(plan, part, start_step) * config.batch_size)
         epoch = tf.data.Dataset.from_tensors(order.epoch_of(plan, part)).repeat()
         return tf.data.Dataset.zip((epoch, records))
 
-    records = parts.flat_map(_plain(read))
+    records = parts.flat_map(_without_autograph(read))
     if config.prefetch:
         # Fills the next epoch's shuffle buffer while the decoders work on the last records of this one.
         records = records.prefetch(config.batch_size)
@@ -197,27 +199,31 @@ def _assemble(plan: Plan, examples: tf.data.Dataset) -> tf.data.Dataset:
         number = tf.reduce_sum(tf.cast(is_example, tf.int32))
         return values[:number], labels[:number]
 
-    return examples.batch(plan.config.batch_size, drop_remainder=True).map(_plain(strip))
+    return examples.batch(plan.config.batch_size, drop_remainder=True).map(_without_autograph(strip))
 
 
-def _start(plan: Plan, part: tf.Tensor, start_step: int | None) -> int | tf.Tensor:
-    """Returns the batches to leave out of a part; see `epochs.Make`."""
+def _num_skipped_batches(plan: Plan, part: tf.Tensor, start_step: int | None) -> int | tf.Tensor:
+    """Returns the batches to leave out of a part; see `epochs.MakeBatches`."""
     if start_step is not None:
         return start_step
     is_first = order.epoch_of(plan, part) == plan.first_epoch
     return tf.cast(is_first, tf.int64) * plan.config.start_step
 
 
-def _repeater(plan: Plan) -> epochs.Make:
+def _repeater(plan: Plan) -> epochs.MakeBatches:
     """Caches epoch 0's examples or batches; returns what gives them out for each epoch, from a step on."""
     config, epoch_0 = plan.config, tf.data.Dataset.range(1)
     if config.cache_of == "batches" or plan.is_batchwise:
         batches = caching.cache(plan, _batches(plan, None, epoch_0, 0))
-        return lambda parts, step: parts.flat_map(_plain(lambda part: batches.skip(_start(plan, part, step))))
+        return lambda parts, step: parts.flat_map(
+            _without_autograph(lambda part: batches.skip(_num_skipped_batches(plan, part, step)))
+        )
     examples = caching.cache(plan, _examples(plan, None, epoch_0, 0))
 
     def repeat(parts: tf.data.Dataset, step: int | None) -> tf.data.Dataset:
-        rest = parts.flat_map(_plain(lambda part: examples.skip(_start(plan, part, step) * config.batch_size)))
+        rest = parts.flat_map(
+            _without_autograph(lambda part: examples.skip(_num_skipped_batches(plan, part, step) * config.batch_size))
+        )
         return _assemble(plan, rest)
 
     return repeat
@@ -225,12 +231,12 @@ def _repeater(plan: Plan) -> epochs.Make:
 
 def _map(plan: Plan, dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
     if plan.config.autotune:
-        return dataset.map(_plain(function), num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(_without_autograph(function), num_parallel_calls=tf.data.AUTOTUNE)
     parallelism = plan.map_parallelism
-    return dataset.map(_plain(function), num_parallel_calls=parallelism if parallelism > 1 else None)
+    return dataset.map(_without_autograph(function), num_parallel_calls=parallelism if parallelism > 1 else None)
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+def _without_autograph(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function as one that AutoGraph has nothing to rewrite in; tracing is then several times faster."""
     plain: Callable[..., Any] = tf.autograph.experimental.do_not_convert(function)
     return plain

@@ -18,10 +18,10 @@ _MAX_EPOCH = 2**56
 _STRIDE = 2**32
 
 # Makes batches of the parts of epochs, from a step on; None for what `start_step` says of the first epoch alone.
-Make = Callable[["tf.data.Dataset", int | None], "tf.data.Dataset"]
+MakeBatches = Callable[["tf.data.Dataset", int | None], "tf.data.Dataset"]
 
 
-def repeat(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
+def repeat(plan: Plan, num_epochs: int | None, make: MakeBatches) -> tf.data.Dataset:
     """Makes batches of the same epochs at every iteration.
 
     Args:
@@ -37,7 +37,7 @@ def repeat(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
     return batches.concatenate(make(tf.data.Dataset.range(first + 1, last), 0))
 
 
-def advance(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
+def advance(plan: Plan, num_epochs: int | None, make: MakeBatches) -> tf.data.Dataset:
     """Makes batches of other epochs at each iteration, as `repeat` does: iteration k goes on where k - 1 ended."""
 
     def begin(iteration: tf.Tensor) -> tf.data.Dataset:
@@ -50,7 +50,7 @@ def advance(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
     return make(parts, None if plan.config.start_step else 0)
 
 
-def advance_service(plan: Plan, num_epochs: int | None, make: Make) -> tf.data.Dataset:
+def advance_service(plan: Plan, num_epochs: int | None, make: MakeBatches) -> tf.data.Dataset:
     """Does what `advance` does where a tf.data service makes the batches: each iteration registers its epochs there."""
 
     def prepare(iteration: int) -> tf.data.Dataset:

@@ -44,7 +44,7 @@ def read_epoch(plan: Plan, part: tf.Tensor, cached: tf.data.Dataset | None) -> t
             [], epoch_seed(plan, "buffer", epoch), minval=0, maxval=_NUM_SEEDS, dtype=tf.int64, alg="philox"
         )
         records = records.shuffle(plan.shuffle_buffer, seed=seed, reshuffle_each_iteration=False)
-    if plan.takes_turns:
+    if plan.reads_all_records:
         index, count = plan.config.shard
         if plan.config.drop_remainder:
             records = records.batch(plan.config.batch_size * count, drop_remainder=True).unbatch()

@@ -83,27 +83,27 @@ class Plan:
         return is_remote(self.folder)
 
     @property
-    def takes_turns(self) -> bool:
+    def reads_all_records(self) -> bool:
         """Whether this worker reads all records and keeps every n-th one."""
         return self.config.share == "batches" and self.config.shard[1] > 1
 
     @property
     def record_range(self) -> tuple[int, int]:
         """First and last (exclusive) of an epoch's records that this worker reads."""
-        index, count = (0, 1) if self.takes_turns else self.config.shard
+        index, count = (0, 1) if self.reads_all_records else self.config.shard
         return shares.cut(self.split.num_examples, index, count)
 
     @property
     def num_records(self) -> int:
         """Records that this worker keeps each epoch; those of two workers differ by one at most."""
-        if not self.takes_turns:
+        if not self.reads_all_records:
             first, last = self.record_range
             return last - first
         index, count = self.config.shard
         total = self.split.num_examples
         if self.config.drop_remainder:
             total -= total % (self.config.batch_size * count)
-        return len(shares.take_turns(total, index, count))
+        return len(shares.every_nth(total, index, count))
 
     @property
     def steps_per_epoch(self) -> int:

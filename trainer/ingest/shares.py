@@ -14,8 +14,8 @@ def cut(total: int, index: int, count: int) -> tuple[int, int]:
     return index * total // count, (index + 1) * total // count
 
 
-def take_turns(total: int, index: int, count: int) -> range:
-    """Deals out `total` things by turns; returns those that number `index` of `count` gets."""
+def every_nth(total: int, index: int, count: int) -> range:
+    """Returns every `count`-th of `total` things, from number `index` on: the share of worker `index`."""
     return range(index, total, count)
 
 

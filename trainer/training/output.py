@@ -92,14 +92,14 @@ def check(folders: RunFolders, *, overwrite: bool, resume: bool = False, other: 
         raise ConfigError(
             "--output_dir",
             folders.output_dir,
-            f"a folder without a model ({locked_folders.model_dir})",
+            f"a folder without a model ({folders.model_dir})",
             "add --overwrite to replace it once the new one is done",
         )
     if checkpoint.exists(folders.checkpoint_dir):
         raise ConfigError(
             "--output_dir",
             folders.output_dir,
-            f"a folder without an unfinished run ({locked_folders.checkpoint_dir}{other and f', {other}'})",
+            f"a folder without an unfinished run ({folders.checkpoint_dir}{other and f', {other}'})",
             "choose another folder, or delete that one to begin anew"
             if other
             else "add --resume to go on with it, or --overwrite to begin anew",
@@ -164,7 +164,7 @@ def _publish(scratch: Path, folders: RunFolders, check: Callable[[], None]) -> N
     model_staging = staging
     if posixpath.dirname(folders.model_dir) != folders.output_dir:
         # It may have a disk of its own.
-        model_staging = f"{locked_folders.model_dir}{_UNFINISHED}{os.urandom(4).hex()}"
+        model_staging = f"{folders.model_dir}{_UNFINISHED}{os.urandom(4).hex()}"
         _copy_tree(scratch / MODEL_NAME, posixpath.join(model_staging, MODEL_NAME))
     try:
         _exchange(staging, model_staging, folders, check)

@@ -36,7 +36,7 @@ def check_installed() -> None:
         raise ConfigError("trainer.tune", None, "the package Optuna", "pip install 'petalstream[tune]'")
 
 
-def hush() -> None:
+def quiet_optuna() -> None:
     """Keeps Optuna from telling of each study and trial."""
     import optuna
 
@@ -54,7 +54,7 @@ class Search:
     def __init__(self, spec: Spec, seed: int) -> None:
         import optuna
 
-        hush()
+        quiet_optuna()
         self._spec = spec
         sampler = _make_sampler(spec, seed)
         self._study = optuna.create_study(sampler=sampler, direction="maximize" if spec.is_maximised else "minimize")

@@ -32,7 +32,7 @@ class MedianRule:
     def __init__(self, stopping: Stopping, known: Sequence[Result], num_epochs: int, *, is_maximised: bool) -> None:
         import optuna
 
-        search.hush()
+        search.quiet_optuna()
         self._study = optuna.create_study(direction="maximize" if is_maximised else "minimize")
         for result in known:
             if result.state == COMPLETED:

@@ -60,7 +60,7 @@ class _Running:
     num_judged: int = 0
     hopeless: int | None = None
 
-    def judge(self, values: Mapping[int, float]) -> int | None:
+    def find_stop_epoch(self, values: Mapping[int, float]) -> int | None:
         """Returns the epoch at which it is hopeless, None where it isn't; asks only when there is something new."""
         if self.rule is not None and len(values) > self.num_judged:
             self.num_judged, self.hopeless = len(values), self.rule.find(values)
@@ -135,7 +135,7 @@ class Study:
             # Before the file is read: what a trial reports last isn't missed.
             code = running.process.poll()
             values = metrics.read(running.process.metric_file, self._spec.metric)
-            hopeless = running.judge(values)
+            hopeless = running.find_stop_epoch(values)
             self._display.advance(trial, values)
             if hopeless is not None:
                 # What it does until it has ended is none of the study's business.
@@ -144,9 +144,9 @@ class Study:
             if code is not None:
                 self._free.append(running.process.cores)
                 del self._running[trial]
-                self._end(self._judge(trial, running, code, values, is_hopeless=hopeless is not None))
+                self._end(self._make_result(trial, running, code, values, is_hopeless=hopeless is not None))
 
-    def _judge(
+    def _make_result(
         self, trial: int, running: _Running, code: int, values: Mapping[int, float], *, is_hopeless: bool
     ) -> Result:
         """Says what has become of a trial whose process has ended."""

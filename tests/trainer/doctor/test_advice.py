@@ -14,7 +14,7 @@ from etl import options
 from trainer.doctor.accelerators import Accelerator
 from trainer.doctor.advice import Advice, advise
 from trainer.doctor.findings import Alternative, Findings, Training
-from trainer.doctor.verdict import judge
+from trainer.doctor.verdict import make_verdict
 from trainer.ingest import IngestConfig
 
 MakeFindings = Callable[..., Findings]
@@ -215,6 +215,6 @@ def test_whatever_was_found_the_advice_can_be_followed_and_said(
     advice = advise(findings, accelerator)
     for one in advice:
         check_change(one)
-    sentences = judge(findings)
+    sentences = make_verdict(findings)
     assert sentences[0].split(" binds")[0]
     assert all(sentence.endswith(".") for sentence in sentences)

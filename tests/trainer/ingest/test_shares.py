@@ -25,7 +25,7 @@ def test_cut_parts_follow_each_other_and_differ_by_one_at_most(total: int, count
 @given(total=totals, count=counts)
 @example(total=2, count=3)
 def test_dealt_out_shares_hold_everything_once_and_differ_by_one_at_most(total: int, count: int) -> None:
-    parts = [shares.take_turns(total, index, count) for index in range(count)]
+    parts = [shares.every_nth(total, index, count) for index in range(count)]
     assert sorted(number for part in parts for number in part) == list(range(total))
     assert (min(map(len, parts)), max(map(len, parts))) == shares.sizes(total, count)
 
