@@ -160,7 +160,7 @@ def _draw_timeline(axes: Axes, findings: Findings) -> None:
     is_waiting = training.wait_share >= MAX_WAIT_SHARE
     axes.set_title(
         f"{training.model} waits for its input {share_text(training.wait_share)} of the time: "
-        f"{'the input bottleneck' if is_waiting else 'the model binds'}",
+        f"{'the input binds' if is_waiting else 'the model binds'}",
         fontsize=11,
         color=_BINDING if is_waiting else _INK,
         loc="left",

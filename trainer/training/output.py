@@ -35,7 +35,7 @@ def holding(folders: RunFolders, *, resume: bool = False) -> Iterator[Callable[[
     What a run left half-done that was killed while it published is taken back.
 
     Args:
-        locked_folders: Where the run is to go.
+        folders: Where the run is to go.
         resume: Whether to wait for another run to end.
 
     Yields:
@@ -78,7 +78,7 @@ def check(folders: RunFolders, *, overwrite: bool, resume: bool = False, other: 
     """Checks, before any work, that a run may end in the folders.
 
     Args:
-        locked_folders: Where the run is to go.
+        folders: Where the run is to go.
         overwrite: Whether a model that is there may be replaced, and an unfinished run begun anew.
         resume: Whether an unfinished run goes on.
         other: How an unfinished run there differs from this one, so that it can't go on; "" where it can.
@@ -114,7 +114,7 @@ def publishing(folders: RunFolders, check: Callable[[], None]) -> Iterator[Path]
     without which a folder is no model comes last. On an error all that was there stays.
 
     Args:
-        locked_folders: Which `holding` holds.
+        folders: Which `holding` holds.
         check: What it yielded.
 
     Yields:
