@@ -47,7 +47,7 @@ class TrainConfig:
             `trainer.ingest.managed`.
         output_dir: Folder for what the run makes; like the three below local, or on an object store.
         model_dir: For the exported model; None for `model` in `output_dir`.
-        checkpoint_dir: For the backups of a run that isn't finished; None for `backup` in `output_dir`.
+        checkpoint_dir: For the checkpoints of a run that isn't finished; None for `backup` in `output_dir`.
         log_dir: For TensorBoard's event files, which are written where this is given; None for `tensorboard` in
             `output_dir`.
         model: A key of `trainer.models.MODELS`.
@@ -74,7 +74,7 @@ class TrainConfig:
         data_service: The dispatcher of a tf.data service that makes the training batches, `host:port`; None to make
             them here.
         steps_per_execution: Steps that run without coming back to Python, 1 or more.
-        backup_steps: Steps between two backups; None for one at each epoch's end.
+        backup_steps: Steps between two checkpoints; None for one at each epoch's end.
         serving_input: What the exported model's `serving_default` takes, one of `SERVING_INPUTS`.
         serving_formats: Which image files the exported model takes, one of `SERVING_FORMATS`.
         tensorboard: Whether to write event files for TensorBoard.

@@ -1,4 +1,4 @@
-"""What a run needs to know of its data set, all of it from the manifest, and how it loads it."""
+"""The data set of a run: its facts from the manifest, and its loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service tells the code that it runs: environment variables, read here and nowhere else.
+"""Reads the environment variables of the services that run this code; no other module reads them.
 
 Vertex AI sets them in its containers; anybody else may. Flags win over them, and without either there are
 local defaults. What each means: https://cloud.google.com/vertex-ai/docs/training/code-requirements
@@ -59,7 +59,7 @@ class Environment:
 
     Attributes:
         model_dir: Where the exported model goes.
-        checkpoint_dir: Where backups go.
+        checkpoint_dir: Where checkpoints go.
         log_dir: Where TensorBoard's event files go.
         data_dir: Folder of a data set of ours.
         managed: Split to the JSON lines of a managed image data set, a file or a pattern.

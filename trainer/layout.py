@@ -82,7 +82,7 @@ class RunFolders:
     Attributes:
         output_dir: All that has no place of its own.
         model_dir: The exported model.
-        checkpoint_dir: Backups.
+        checkpoint_dir: Checkpoints.
         log_dir: Event files.
     """
 

@@ -1,4 +1,4 @@
-"""Photographs by path: files, folders and patterns, local or on an object store, which TensorFlow reads."""
+"""Images by path: files, folders and patterns, local or on an object store, which TensorFlow reads."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Command:
     Attributes:
         config: What to train.
         overwrite: Whether a model that is there may be replaced.
-        resume: Whether to go on from a backup.
+        resume: Whether to go on from a checkpoint.
         source: The YAML file, and the flags that it alone gives.
     """
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     command = parse(sys.argv[1:] if argv is None else argv)
-    # Of a run that ends before its first backup nothing is kept, and with it nothing is to be replaced.
+    # Of a run that ends before its first checkpoint nothing is kept, and with it nothing is to be replaced.
     hint = interrupts.hinting(lambda: "the same command with --resume goes on")
     with command.source.naming(), hint:
         run(command.config, overwrite=command.overwrite, resume=command.resume)
@@ -50,15 +50,15 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
     Args:
         config: What to train, on what.
         overwrite: Whether a model in the output folder may be replaced, once the new one is done.
-        resume: Whether to go on from a backup in the output folder, where there is one, and to do nothing where the run
-            is finished.
+        resume: Whether to go on from a checkpoint in the output folder, where there is one, and to do nothing where the
+            run is finished.
 
     Returns:
         The evaluation on the test split; None where there is no such split, and on workers other than the first.
 
     Raises:
         ConfigError: configuration, data set and output folder don't go together; before anything is trained.
-        DatasetError: there is no complete data set, or a backup is damaged.
+        DatasetError: there is no complete data set, or a checkpoint is damaged.
         DivergedError: the loss became infinite or no number.
         InterruptedRunError: the process was told to stop; `resume` goes on.
         LostLockError: this process gave no sign of life for so long that another run has taken over.

@@ -1,1 +1,1 @@
-"""What `python -m trainer.ingest.doctor` is made of: measuring, arithmetic, words and a picture."""
+"""The parts of `python -m trainer.ingest.doctor`: measuring, arithmetic, words and a chart."""

@@ -1,4 +1,4 @@
-"""How fast known accelerators train ResNet-50, the common measure of what has to be fed."""
+"""Training rates of known accelerators on ResNet-50, the common measure of the input that they need."""
 
 from __future__ import annotations
 

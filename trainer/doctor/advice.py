@@ -1,4 +1,4 @@
-"""Which settings to change: each one follows from what was measured, and is given only where it would help."""
+"""Advises changes of settings: each follows from a measurement, and is given only where it would help."""
 
 from __future__ import annotations
 

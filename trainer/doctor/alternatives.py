@@ -1,4 +1,4 @@
-"""What the same images would cost if they were stored otherwise, tried on a few of them."""
+"""Measures other ways to store the same images, on a few of them."""
 
 from __future__ import annotations
 

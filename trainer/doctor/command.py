@@ -1,4 +1,4 @@
-"""`python -m trainer.ingest.doctor DIR`: what holds up the input, how far it is from its limit, what to change."""
+"""`python -m trainer.ingest.doctor DIR`: finds the bottleneck of the input, its limit, and changes that help."""
 
 from __future__ import annotations
 

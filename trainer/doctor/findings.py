@@ -1,4 +1,4 @@
-"""What the doctor finds out: plain values, which words, advice, table and picture are made of."""
+"""The doctor's findings: plain values, from which words, advice, table and chart are made."""
 
 from __future__ import annotations
 

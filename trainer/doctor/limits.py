@@ -1,4 +1,4 @@
-"""What this machine can do at most with these bytes: read and copy them, and decode JPEGs, with nothing around it."""
+"""Measures the machine's limits for the same bytes: reading, copying and decoding them with nothing around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has to spare: memory, and which of the shards are in it already."""
+"""Reads the machine's free resources: memory, and the shards that are in the page cache already."""
 
 from __future__ import annotations
 

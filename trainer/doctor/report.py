@@ -1,4 +1,4 @@
-"""What the doctor prints: tables and sentences for people, or one JSON object."""
+"""Prints the doctor's findings: tables and sentences for people, or one JSON object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often each class was taken for each, in memory that grows with the pairs that occur, not with all that could."""
+"""The confusion matrix, in memory that grows with the pairs that occur, not with all possible ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a model does on one split, in one pass and in little memory."""
+"""Evaluates a model on one split, in one pass and in little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a data set is read: what comes out, in which order, and with how much of the machine."""
+"""The configuration of a reader: its output, its order, and its share of the machine."""
 
 from __future__ import annotations
 

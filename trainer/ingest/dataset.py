@@ -1,4 +1,4 @@
-"""From a manifest to batches: `load` an epoch an iteration, or several as one data set."""
+"""Makes batches from a manifest: `load` gives an epoch an iteration, or several as one data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From serialised examples to what the model takes, a whole batch or one example at a time."""
+"""Decodes serialised examples into model inputs, a whole batch or one example at a time."""
 
 from __future__ import annotations
 

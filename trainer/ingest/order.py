@@ -1,4 +1,4 @@
-"""Which record comes when: a function of the seed, the epoch, the manifest and the configuration alone.
+"""The order of records: a function of the seed, the epoch, the manifest and the configuration alone.
 
 Every draw is keyed by (seed, epoch), the windows also by the record, and none of it depends on how many threads there
 are, how large a batch is or where reading starts.

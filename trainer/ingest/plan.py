@@ -1,4 +1,4 @@
-"""What a configuration means for one split of one variant: every default resolved from the manifest and the machine."""
+"""Resolves a configuration for one split of one variant: every default from the manifest and the machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SHUFFLE_SHARE = 1 / 4
 # What lies between two shuffled records has left the processor's caches: with 4,096 embeddings in the buffer reading
 # takes 14 % longer than with these. The order on disk is random already, and the shards are permuted.
 _MAX_SHUFFLE_BUFFER = 1024
-# What GZIP makes of photographs as float32, measured on 359 of them at their own size.
+# What GZIP makes of images as float32, measured on 359 of them at their own size.
 _GZIP_FACTOR = 4
 # Parts of an epoch that a tf.data service hands out: enough for its workers to end at nearly the same time, few enough
 # that opening files and filling shuffle buffers anew doesn't count.

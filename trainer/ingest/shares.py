@@ -1,4 +1,4 @@
-"""Who gets which of n: the arithmetic of shares and of their batches, in whole numbers."""
+"""Divides n records among workers: the sizes of the shares and of their batches, in whole numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the layers take, batches of images in NHWC, and how they move pixels within one."""
+"""Checks the batches of the layers, images in NHWC, and moves pixels within one."""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ class Grayscale(keras.layers.Layer):
     """Turns a batch of RGB images grey: c = 0.2126 R + 0.7152 G + 0.0722 B, then the sRGB curve.
 
     The curve is 1.055 c^(1/2.4) - 0.055 where c is above 0.0031308, and 12.92 c elsewhere. It takes R, G and B as
-    linear light; a photograph's pixels are encoded already, so that its greys come out lighter than they look in it.
+    linear light; an image's pixels are encoded already, so that its greys come out lighter than they look in it.
 
     The same in training and in inference. Computed in float32; on a GPU with TensorFloat-32 the products keep 10 bits
-    of mantissa, more than a photograph has.
+    of mantissa, more than an image has.
 
     Input: (batch, height, width, 3), floats in [0, 1].
     Output: (batch, height, width, 1), the compute dtype, in [0, 1] up to rounding.

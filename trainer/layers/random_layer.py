@@ -1,4 +1,4 @@
-"""`RandomLayer`: how every random layer here gets its numbers."""
+"""`RandomLayer`: the source of random numbers of every random layer here."""
 
 from __future__ import annotations
 

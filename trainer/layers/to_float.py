@@ -1,4 +1,4 @@
-"""`ToFloat`: from the uint8 that travels to the device to the floats that a network takes."""
+"""`ToFloat`: turns the uint8 that travels to the device into the floats that a network takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`colorizer`: from a grey image to a coloured one, through a narrow middle.
+"""`colorizer`: turns a grey image into a coloured one, through a narrow middle.
 
 An autoencoder: strided convolutions bring 80x80 down to 5x5, transposed ones back up. At 80x80 and all other sizes it
 has 1,106,755 parameters. What the middle can't hold is lost, so that its pictures are blurred.

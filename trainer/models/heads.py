@@ -1,4 +1,4 @@
-"""What turns features into probabilities, the same for images and for their embeddings."""
+"""Heads that turn features into probabilities, the same for images and for their embeddings."""
 
 from __future__ import annotations
 

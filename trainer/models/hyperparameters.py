@@ -1,4 +1,4 @@
-"""What shapes a model: the names, kinds and ranges, one table for flags, files and functions."""
+"""The hyperparameters of models: names, kinds and ranges, one table for flags, files and functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mobilenet`: what MobileNetV2 has learnt from ImageNet, with a classifier of one's own on top."""
+"""`mobilenet`: MobileNetV2's weights from ImageNet, with a classifier of one's own on top."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says of its model: TensorFlow Serving's metadata, and a page for people."""
+"""Describes a served model: TensorFlow Serving's metadata, and a page for people."""
 
 from __future__ import annotations
 

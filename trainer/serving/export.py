@@ -1,4 +1,4 @@
-"""The exported model: photographs in, classes or colours out, nothing else needed but TensorFlow."""
+"""The exported model: images in, classes or colours out, nothing else needed but TensorFlow."""
 
 from __future__ import annotations
 

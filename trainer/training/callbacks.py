@@ -1,4 +1,4 @@
-"""What happens between epochs: keeping the best weights, stopping, and showing how it goes.
+"""The work between epochs: keeping the best weights, stopping, and displaying progress.
 
 Plain classes with no Keras in them, driven by `training`: whatever runs the steps can drive them.
 """

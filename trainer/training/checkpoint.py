@@ -1,9 +1,9 @@
 """The state of a run on disk, from which it goes on exactly where it was.
 
-A backup holds all that the rest of the run depends on: weights, the optimizer's variables, seed generators (which
+A checkpoint holds all that the rest of the run depends on: weights, the optimizer's variables, seed generators (which
 Keras writes to none of its formats), the epoch's sums so far, the best weights, the place in the epoch, the history.
 Bits also depend on the number of threads, so that is in it too. It is one file of arrays under a name of its own, and a
-small file that names it, replaced in one move: whoever is killed while writing leaves the backup before.
+small file that names it, replaced in one move: whoever is killed while writing leaves the checkpoint before.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SYMPTOMS = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipF
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is in a backup.
+    """What is in a checkpoint.
 
     Attributes:
         variables: The model's, the seed generators' included, in their order.
@@ -93,12 +93,12 @@ def read_file(path: str) -> State | None:
 
 
 def exists(folder: str) -> bool:
-    """Returns whether an unfinished run has left a backup in a folder."""
+    """Returns whether an unfinished run has left a checkpoint in a folder."""
     return files.exists(posixpath.join(folder, _LATEST_NAME))
 
 
 def save(folder: str, state: State) -> None:
-    """Writes a backup and removes the one before.
+    """Writes a checkpoint and removes the one before.
 
     Args:
         folder: Local, or on an object store; made where there is none.
@@ -127,7 +127,7 @@ def _save(folder: str, state: State) -> None:
 
 
 def load(folder: str) -> State | None:
-    """Reads the latest backup.
+    """Reads the latest checkpoint.
 
     Returns:
         None where there is none.
@@ -191,12 +191,12 @@ def _check_facts(facts: Any) -> None:
 
 
 def remove(folder: str) -> None:
-    """Removes all backups, if there are any, and the folder if nothing else is in it."""
+    """Removes all checkpoints, if there are any, and the folder if nothing else is in it."""
     import tensorflow as tf
 
     if not tf.io.gfile.exists(folder):
         return
-    # The file that names the other first: what is left by a kill is no backup.
+    # The file that names the other first: what is left by a kill is no checkpoint.
     for name in sorted(tf.io.gfile.listdir(folder)):
         if name.startswith((_LATEST_NAME, _STATE_PREFIX)):
             tf.io.gfile.remove(posixpath.join(folder, name))
@@ -205,10 +205,10 @@ def remove(folder: str) -> None:
 
 
 def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: str) -> None:
-    """Checks that a backup is one of the same run.
+    """Checks that a checkpoint is one of the same run.
 
     Args:
-        facts: The backup's, with `flags` and `fingerprint`.
+        facts: The checkpoint's, with `flags` and `fingerprint`.
         flags: All flags of this run that its result depends on.
         fingerprint: Of the data set.
 
@@ -225,8 +225,8 @@ def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: 
 
 
 def differences(facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Returns the flags that differ from a backup's, each with this run's value and the backup's."""
-    # Through JSON, as the backup's went.
+    """Returns the flags that differ from a checkpoint's, each with this run's value and the checkpoint's."""
+    # Through JSON, as the checkpoint's went.
     flags, saved = json.loads(json.dumps(dict(flags))), facts["flags"]
     # The model first: others of its flags differ because it does.
     names = sorted({*flags, *saved}, key=lambda name: (name != "model", name))
@@ -234,7 +234,7 @@ def differences(facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str,
 
 
 def read_facts(folder: str) -> Mapping[str, Any]:
-    """Returns the facts of the latest backup, local or on an object store; nothing where they can't be read."""
+    """Returns the facts of the latest checkpoint, local or on an object store; nothing where they can't be read."""
     path = posixpath.join(folder, _LATEST_NAME)
     try:
         content = parse_json(read_bytes(path) if is_remote(path) else Path(path).read_bytes(), allow_nan=True)
@@ -251,7 +251,7 @@ def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 
 
 def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], what: str) -> None:
-    """Gives variables the values of a backup.
+    """Gives variables the values of a checkpoint.
 
     Raises:
         DatasetError: they are others.

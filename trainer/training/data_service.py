@@ -47,7 +47,7 @@ def check_place(config: TrainConfig, progress: TrainingProgress) -> None:
     """Checks that a run goes on where an epoch of the data begins: no other place can be found again there.
 
     Raises:
-        ConfigError: the backup was made within an epoch, without a service.
+        ConfigError: the checkpoint was made within an epoch, without a service.
     """
     if config.data_service is not None and progress.data_step:
         where = f"the backup was made {progress.data_step} steps into an epoch"

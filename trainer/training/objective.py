@@ -1,4 +1,4 @@
-"""What a model is trained for: from a batch of the data set to what it takes and should give, and how far off it is."""
+"""The training objective of a model: its inputs and targets from a batch of the data set, and its loss."""
 
 from __future__ import annotations
 

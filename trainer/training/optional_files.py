@@ -1,4 +1,4 @@
-"""What a run makes besides its model: where it fails, the model is published all the same."""
+"""The files that a run makes besides its model: where one fails, the model is published all the same."""
 
 from __future__ import annotations
 

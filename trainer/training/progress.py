@@ -1,4 +1,4 @@
-"""Where a run is: arithmetic of steps, epochs of the data, and the epochs that are reported."""
+"""The progress of a run: arithmetic of steps, epochs of the data, and the epochs that are reported."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class TrainingProgress:
         return dataclasses.replace(self, step=step)
 
     def count_steps(self, at_most: int, backup_steps: int | None) -> int:
-        """Returns how many steps may run as one: to the end of the epoch or the next backup, and all with own batches.
+        """Returns how many steps may run as one: to the epoch's end or the next checkpoint, and all with own batches.
 
         Args:
             at_most: The largest number.
-            backup_steps: Steps between two backups; None for none within an epoch.
+            backup_steps: Steps between two checkpoints; None for none within an epoch.
         """
         ends = [at_most, self.steps_per_epoch - self.step % self.steps_per_epoch]
         if backup_steps is not None:

@@ -1,4 +1,4 @@
-"""What the trainer prints at the end of a run."""
+"""Prints the summary at the end of a run."""
 
 from __future__ import annotations
 

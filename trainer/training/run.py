@@ -35,7 +35,7 @@ _PENALTIES = ("l1", "l2")
 
 
 class InterruptedRunError(InterruptionError):
-    """The run was told to stop, and left a backup from which it goes on."""
+    """The run was told to stop, and left a checkpoint from which it goes on."""
 
 
 class LostWorkerError(PetalstreamError):
@@ -75,19 +75,19 @@ def train(
 
     Equal configurations on equal data give equal weights, bit for bit, on one machine's CPU with one number of threads
     and `TF_ENABLE_ONEDNN_OPTS=0`: the seed decides the first weights, the order of the images and whatever the layers
-    draw. A run that goes on from a backup gives those too. oneDNN splits reductions by calling thread, so that with it
-    results can differ in the last bits: often with several workers, rarely with one.
+    draw. A run that goes on from a checkpoint gives those too. oneDNN splits reductions by calling thread, so that with
+    it results can differ in the last bits: often with several workers, rarely with one.
 
     Args:
         config: What to train.
         data: On what.
         distribution: On which devices.
-        saved: The backup to go on from, None to begin.
-        check: Called before a backup is written; raises where another run has taken over the output.
+        saved: The checkpoint to go on from, None to begin.
+        check: Called before a checkpoint is written; raises where another run has taken over the output.
 
     Raises:
-        ConfigError: Keras runs on another backend than TensorFlow, the backup is one of another run, or the batch can't
-            be divided among the workers.
+        ConfigError: Keras runs on another backend than TensorFlow, the checkpoint is one of another run, or the batch
+            can't be divided among the workers.
         DivergedError: the loss became infinite or no number.
         InterruptedRunError: the process was told to stop.
         LostWorkerError: another worker has gone.
@@ -142,7 +142,7 @@ def make_model(config: TrainConfig, data: Data) -> keras.Model:
 
 
 def make_optimizer(config: TrainConfig, model: keras.Model, num_steps: int) -> keras.Optimizer:
-    """Makes Adam, with its variables, so that a backup has somewhere to go.
+    """Makes Adam, with its variables, so that a checkpoint has somewhere to go.
 
     Args:
         config: Says the learning rate and its decay.
@@ -158,7 +158,7 @@ def make_optimizer(config: TrainConfig, model: keras.Model, num_steps: int) -> k
 
 
 class _Run:
-    """A run in progress: everything that a backup holds, and what moves it on."""
+    """A run in progress: everything that a checkpoint holds, and what moves it on."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class _Run:
         )
 
     def restore(self, saved: checkpoint.State) -> None:
-        """Goes to where a backup was made, and says where that is."""
+        """Goes to where a checkpoint was made, and says where that is."""
         facts = saved.facts
         checkpoint.check_same(facts, self._flags(), self._data.fingerprint)
         num_done, num_epochs = len(facts["history"].get("epoch", ())), self._config.num_epochs
@@ -325,7 +325,7 @@ class _Run:
         return scores
 
     def _save_checkpoint_if_due(self, received_signal: Callable[[], int], *, is_epochs_end: bool) -> None:
-        """Writes a backup where one is due, or where the process was told to stop, which it then does.
+        """Writes a checkpoint where one is due, or where the process was told to stop, which it then does.
 
         Raises:
             InterruptedRunError: the process was told to stop.
@@ -335,7 +335,7 @@ class _Run:
         if is_due and not is_epochs_end:
             # At an epoch's end it is done. Not when told to stop: the others may not have been.
             self._steps.synchronise()
-        # Asked once: told between two questions, it would name a step of which there is no backup.
+        # Asked once: told between two questions, it would name a step of which there is no checkpoint.
         number = received_signal()
         # The rest of an epoch is known only where its order is.
         can_go_on = is_epochs_end or self._config.data_service is None

@@ -1,4 +1,4 @@
-"""What a run is spread over: one device, the GPUs of a machine, several machines, a TPU."""
+"""Chooses the devices of a run: one device, the GPUs of a machine, several machines, or a TPU."""
 
 from __future__ import annotations
 

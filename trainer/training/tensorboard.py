@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: event files, in folders named `train`, `validation` and `test`."""
+"""Writes event files for TensorBoard, in folders named `train`, `validation` and `test`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Board:
     Scalars that training and validation have in common carry the same name in both folders, so that their curves lie
     over each other: `epoch/loss`, `epoch/accuracy`. What is measured between epochs is `step/…`.
 
-    A run that goes on from a backup writes another file beside the first one: the steps since the backup are in both.
+    A run that goes on from a checkpoint writes another file beside the first one: the steps since then are in both.
 
     Args:
         log_dir: A local folder or one on an object store, made when something is written; None to write nothing.

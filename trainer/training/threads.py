@@ -1,4 +1,4 @@
-"""How many threads TensorFlow computes with: part of what decides the bits."""
+"""Fixes the number of threads that TensorFlow computes with: the bits of results depend on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run goes between two epochs' ends: the loss of the last steps, images a second, waiting."""
+"""Measures a run between two ends of epochs: the loss of the last steps, images a second, waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tuner shows: bars on a terminal and lines elsewhere while it works, a table at the end."""
+"""Displays a study: bars on a terminal and lines elsewhere while it runs, a table at the end."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from etl.format.parsing import parse_json, split_lines
 def read(path: Path, metric: str) -> dict[int, float]:
     """Reads what a trial has reported so far.
 
-    The trainer replaces the file as a whole, so it is never seen half written. A trial that went on from a backup may
-    have reported an epoch twice, with the same value.
+    The trainer replaces the file as a whole, so it is never seen half written. A trial that went on from a checkpoint
+    may have reported an epoch twice, with the same value.
 
     Args:
         path: The file; one that isn't there is as good as an empty one.

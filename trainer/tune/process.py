@@ -17,7 +17,7 @@ from trainer.ingest.plan import num_cores
 LOG_NAME = "log.txt"
 METRIC_NAME = "metric.jsonl"
 
-# In which a trial that is told to stop ends its step and writes a backup; then it is killed.
+# In which a trial that is told to stop ends its step and writes a checkpoint; then it is killed.
 _GRACE_SECONDS = 30.0
 
 # What would lead all trials into one folder, or make one of them a worker of something else.

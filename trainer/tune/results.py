@@ -1,4 +1,4 @@
-"""What is known of a study's trials, and the file that keeps it: `trials.json`."""
+"""The results of a study's trials, and the file that keeps them: `trials.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials there are, in an order that is always the same, however many run at once and whichever ends first.
+"""Schedules trials in an order that is always the same, however many run at once and whichever ends first.
 
 Trial n is proposed when exactly the trials up to n - P are known, P being the file's `parallelTrialCount`.
 """

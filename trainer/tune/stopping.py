@@ -1,4 +1,4 @@
-"""When a trial is hopeless: the median rule, by Optuna's pruner."""
+"""Stops hopeless trials: the median rule, by Optuna's pruner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `python -m trainer.vertex` can do; a command's module is imported when it is called, and no other."""
+"""The commands of `python -m trainer.vertex`; a command's module is imported when it is called, and no other."""
 
 from __future__ import annotations
 

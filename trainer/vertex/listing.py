@@ -1,4 +1,4 @@
-"""`list`: what there is in a project and region."""
+"""`list`: lists the resources of a project and region."""
 
 from __future__ import annotations
 

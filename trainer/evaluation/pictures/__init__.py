@@ -1,4 +1,4 @@
-"""What an evaluation looks like: the confusion matrix, the worst mistakes, grey pictures and their colours."""
+"""Draws an evaluation: the confusion matrix, the worst mistakes, and colorized images."""
 
 from __future__ import annotations
 

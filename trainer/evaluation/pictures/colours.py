@@ -1,4 +1,4 @@
-"""What a coloriser makes of grey pictures, beside what they were."""
+"""Draws a coloriser's images: grey, predicted and true ones beside each other."""
 
 from __future__ import annotations
 

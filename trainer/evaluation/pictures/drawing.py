@@ -1,4 +1,4 @@
-"""What all of matplotlib's pictures have in common."""
+"""The parts that all of matplotlib's figures share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sheets of images have in common: paper, ink, and images that fit their places."""
+"""The parts that all sheets of images share: paper, ink, and images that fit their cells."""
 
 from __future__ import annotations
 

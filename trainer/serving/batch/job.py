@@ -1,4 +1,4 @@
-"""What a job is, and what its parts say of themselves: small, and made to travel between machines."""
+"""A batch prediction job, its units and their results: small, and made to travel between machines."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from etl import storage
 from etl.errors import ConfigError
 from trainer.serving.batch.job import Unit
 
-# A photograph of 48 MB as base64. Longer lines are errors, and never whole in memory.
+# An image of 48 MB as base64. Longer lines are errors, and never whole in memory.
 MAX_LINE_BYTES = 64 << 20
 
 # Lines of a unit, roughly: a second's work or two for a small network, so that small inputs spread too.

@@ -29,7 +29,7 @@ SERVICES = {
     "metadata": "MetadataServiceClient",
 }
 
-# The API has no time limit of its own; a request with a photograph takes seconds.
+# The API has no time limit of its own; a request with an image takes seconds.
 TIMEOUT_SECONDS = 120.0
 # Pauses between tries double, from the first to the longest, until so much time has passed.
 FIRST_PAUSE_SECONDS = 1.0

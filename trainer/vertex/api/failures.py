@@ -1,4 +1,4 @@
-"""What can go wrong between here and the cloud, each in one line that says how to mend it."""
+"""Translates failures between here and the cloud into one line each, which says how to mend it."""
 
 from __future__ import annotations
 

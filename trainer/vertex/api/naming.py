@@ -1,4 +1,4 @@
-"""How this project's resources are told from others in a Google Cloud project: by display name and one label."""
+"""Marks this project's resources in a Google Cloud project: by display name and one label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dataset`: finds or creates a managed image data set, and imports lists of photographs into it."""
+"""`dataset`: finds or creates a managed image data set, and imports lists of images into it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SINGLE_LABEL = (
 _IMPORTED = "imported-"
 _DIGITS = 16
 _CREATE_SECONDS = 600.0
-# Vertex AI reads each photograph when it imports it: ten thousand take about an hour.
+# Vertex AI reads each image when it imports it: ten thousand take about an hour.
 _IMPORT_SECONDS = 12 * 3600.0
 
 _EPILOG = """\

@@ -1,4 +1,4 @@
-"""A list of photographs for a managed data set, out of the index of a data set of etl.run."""
+"""A list of images for a managed data set, out of the index of a data set of etl.run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _INDEX = "index.parquet"
 
 
 def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
-    """Writes one JSON line for each record: where its photograph lies, its label, its split.
+    """Writes one JSON line for each record: where its image lies, its label, its split.
 
     Args:
         data_dir: Folder of the data set, here or on Cloud Storage.
-        images: `gs://` path of the folder of photographs; a record's key is the path below it.
+        images: `gs://` path of the folder of images; a record's key is the path below it.
         path: File to write.
         store: Cloud Storage.
 
@@ -34,7 +34,7 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
         The number of lines.
 
     Raises:
-        ConfigError: the data set's records aren't photographs of files, or a split has another name.
+        ConfigError: the data set's records aren't images of files, or a split has another name.
         DatasetError: there is no complete data set.
         CloudError: it can't be read.
     """

@@ -1,8 +1,8 @@
 """Watching an endpoint: a monitoring job that compares what is asked today with what was asked before.
 
-The service compares distributions of features. Of photographs there is one, `image_bytes`, and almost every value of it
-is different; what the distance between two windows does show is one photograph that is asked about again and again, as
-a camera that is stuck sends it: the distance is that photograph's share of all requests. What the model answers is in
+The service compares distributions of features. Of images there is one, `image_bytes`, and almost every value of it
+is different; what the distance between two windows does show is one image that is asked about again and again, as
+a camera that is stuck sends it: the distance is that image's share of all requests. What the model answers is in
 the tables that the job writes, for queries of your own.
 """
 

@@ -1,4 +1,4 @@
-"""Who answers which share of an endpoint's requests: whole per cents that always sum to 100."""
+"""The traffic split of an endpoint: whole per cents that always sum to 100."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m trainer.vertex batch-predict FILE… --output gs://…`: asks a model about photographs, however many."""
+"""`python -m trainer.vertex batch-predict FILE… --output gs://…`: asks a model about images, however many."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _add_machine(parser: Parser) -> None:
         "--accelerator_count", type=count("--accelerator_count"), default=1, metavar="N", help="GPUs of a copy"
     )
     parser.add_argument("--service_account", metavar="EMAIL", help="account that the copies run as")
-    # The service's own 64 photographs may be more than a request takes.
+    # The service's own 64 images may be more than a request takes.
     parser.add_argument(
         "--batch_size", type=count("--batch_size"), default=16, metavar="N", help="images that a copy gets at once"
     )
@@ -193,7 +193,7 @@ def find_model(session: Session, name: str, version: str) -> str:
 
 
 def write_instances(paths: Iterable[str], target: Path) -> str:
-    """Writes photographs as JSON lines; a file's key is its path as it is listed.
+    """Writes images as JSON lines; a file's key is its path as it is listed.
 
     Args:
         paths: Files, folders and patterns, as `trainer.listing.list_files` takes them.

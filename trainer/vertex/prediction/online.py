@@ -1,4 +1,4 @@
-"""`python -m trainer.vertex predict FILE…`: asks an endpoint about photographs."""
+"""`python -m trainer.vertex predict FILE…`: asks an endpoint about images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch prediction job leaves in its folder: read, and shown."""
+"""Reads and shows the results of a batch prediction job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a new model may take the place of the deployed one: by what both were measured at on a test split."""
+"""Compares a new model with the deployed one, by their measures on a test split."""
 
 from __future__ import annotations
 

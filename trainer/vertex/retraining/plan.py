@@ -1,4 +1,4 @@
-"""What a run of `retrain` trains: the job, where it leaves its model, and on what."""
+"""Plans the training of a run of `retrain`: the job, its data, and the folder of its model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def plan_training(arguments: argparse.Namespace, cloud: Cloud) -> Plan:
         raise ConfigError("--base_output_dir", None, "a gs:// folder; a run gets one of its name in it")
     arguments.base_output_dir = f"{options.check_gcs('--base_output_dir', base)}/{arguments.run_id}"
     spec = specs.load(arguments.config or _CONFIGS[arguments.mode])
-    # A run that was broken off goes on from its backup.
+    # A run that was broken off goes on from its checkpoint.
     trainer_args = ["--resume", *arguments.trainer_args]
     if arguments.mode == DEVELOP:
         # Before the operator's own, which win.

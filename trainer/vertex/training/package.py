@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parents[3]
 # All that the distribution is built from; the tree holds much else.
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "etl", "trainer")
 _LOCK = _ROOT / "requirements" / "train.txt"
-# Of the job that tries the package: as few photographs and steps as show that all of it is there.
+# Of the job that tries the package: as few images and steps as show that all of it is there.
 _NUM_IMAGES = 24
 _JOB = ("--model", "linear", "--image_size", "32", "--num_epochs", "1", "--batch_size", "8", "--seed", "1")
 
@@ -159,11 +159,11 @@ def make_environment(sdist: Path, requirements: Path, folder: Path) -> Path:
 
 
 def try_job(python: Path, folder: Path) -> Mapping[str, str]:
-    """Trains on drawn photographs as a service would have it: by environment variables, from a managed data set.
+    """Trains on drawn images as a service would have it: by environment variables, from a managed data set.
 
     Args:
         python: Of an environment with the distribution.
-        folder: For the photographs and the model.
+        folder: For the images and the model.
 
     Returns:
         What was done, for people.

@@ -1,4 +1,4 @@
-"""What a job runs on, and what it runs: a CustomJobSpec from a YAML file, with the blanks filled in."""
+"""The hardware and the program of a job: a CustomJobSpec from a YAML file, with the blanks filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status`: what has become of a job."""
+"""`status`: shows the state of a job."""
 
 from __future__ import annotations
 
