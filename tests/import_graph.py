@@ -34,7 +34,7 @@ FLOORS: Mapping[str, tuple[set[str], ...]] = {
         {"config", "data"},
         {"training"},
         {"evaluation", "serving"},
-        {"options"},
+        {"flags", "options"},
         {"batch_predict", "doctor", "predict", "server", "task", "tune", "vertex"},
     ),
     "trainer.vertex": (

@@ -11,7 +11,8 @@ from hypothesis import given
 from etl.errors import ConfigError, one_line
 from tests.damage import damaged_json, fuzzed
 from trainer.config import TrainConfig
-from trainer.options import parse, parser
+from trainer.flags import make_parser
+from trainer.options import parse
 
 BASE = ["--data_dir", "data", "--output_dir", "out"]
 
@@ -173,7 +174,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_help_tells_every_flag_and_default() -> None:
-    text = parser().format_help()
+    text = make_parser().format_help()
     assert "(default: 0.001, linear 0.0001, cnn 0.005, colorizer 0.0002, colorizer_unet 0.0002)" in " ".join(
         text.split()
     )

@@ -22,7 +22,7 @@ from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 from trainer.ingest import service
 from trainer.training import checkpoint, data_service
-from trainer.training.run import make_progress
+from trainer.training.setup import make_progress
 from trainer.training.strategy import Distribution, make_distribution
 
 ROOT = Path(__file__).parents[3]

@@ -21,7 +21,8 @@ from trainer.config import TrainConfig
 from trainer.data import Data, resolve
 from trainer.evaluation.evaluate import evaluate
 from trainer.training import checkpoint, run
-from trainer.training.run import InterruptedRunError, TrainingResult, make_model, make_optimizer, make_progress
+from trainer.training.run import InterruptedRunError, TrainingResult
+from trainer.training.setup import make_model, make_optimizer, make_progress
 from trainer.training.strategy import Distribution
 
 LEARNT = ("loss", "accuracy", "val_loss", "val_accuracy")
