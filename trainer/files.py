@@ -53,7 +53,7 @@ def read_bytes(path: str) -> bytes:
     """
     tf = tensorflow()
     try:
-        with _waiting(path), tf.io.gfile.GFile(path, "rb") as file:
+        with _announce_wait(path), tf.io.gfile.GFile(path, "rb") as file:
             data: bytes = file.read()
             return data
     except tf.errors.NotFoundError as error:
@@ -65,7 +65,7 @@ def write_bytes(path: str, data: bytes) -> None:
     tf = tensorflow()
     target = path if is_remote(path) else f"{path}.new"
     try:
-        with _waiting(path), tf.io.gfile.GFile(target, "wb") as file:
+        with _announce_wait(path), tf.io.gfile.GFile(target, "wb") as file:
             file.write(data)
         if target != path:
             tf.io.gfile.rename(target, path, overwrite=True)
@@ -80,7 +80,7 @@ def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.lexists(path)
     tf = tensorflow()
-    with _waiting(path):
+    with _announce_wait(path):
         return bool(tf.io.gfile.exists(path))
 
 
@@ -109,7 +109,7 @@ def local_copy(path: str) -> Iterator[str]:
 
 
 @contextmanager
-def literal(folder: str) -> Iterator[str]:
+def literal_path(folder: str) -> Iterator[str]:
     """Gives a folder by a name that is no pattern to TensorFlow, which looks for a model's variables by one."""
     if is_remote(folder) or not _PATTERN.search(folder):
         yield folder
@@ -192,7 +192,7 @@ def _mend(error: tf.errors.OpError, path: str) -> str:
 
 
 @contextmanager
-def _waiting(path: str) -> Iterator[None]:
+def _announce_wait(path: str) -> Iterator[None]:
     """Says of an object store that doesn't answer soon that it is waited for: TensorFlow tries again without a word."""
     if not is_remote(path):
         yield

@@ -11,7 +11,7 @@ from etl.cli import load_tensorflow, say_loading
 from etl.errors import ConfigError, one_line
 from etl.format.parsing import parse_json
 from etl.images.messages import explain
-from trainer.files import is_remote, literal, read_bytes, read_text
+from trainer.files import is_remote, literal_path, read_bytes, read_text
 from trainer.layout import SAVED_MODEL_FILE, find_model
 from trainer.models.releases import release
 from trainer.serving.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
@@ -134,7 +134,7 @@ def load_signatures(model_dir: str) -> Mapping[str, ServedModel]:
         # Before the model: TensorFlow reads no graph with operations that it doesn't know.
         description = _read_description(folder)
         load_formats(str(description.get("serving_formats", "standard")), "MODEL_DIR")
-        with literal(folder) as plain:
+        with literal_path(folder) as plain:
             model = tf.saved_model.load(plain)
     # An operation that this TensorFlow doesn't know is a `RuntimeError`.
     except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:

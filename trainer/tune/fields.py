@@ -71,7 +71,7 @@ class Fields:
         """Returns a field that is a finite number."""
         return _number(self.get(name) if self.has(name) else default, self.at(name))
 
-    def whole(self, name: str, minimum: int | None = None, default: int | None = None) -> int:
+    def integer(self, name: str, minimum: int | None = None, default: int | None = None) -> int:
         """Returns a field that is a whole number."""
         value = self.get(name) if self.has(name) else default
         what = "a whole number" if minimum is None else f"a whole number, {minimum} or more"

@@ -143,7 +143,7 @@ def read(content: object, path: str) -> Parameter:
     high: float
     # The service leaves a zero out when it writes one.
     if kind == INTEGER:
-        low, high = bounds.whole("minValue", default=0), bounds.whole("maxValue", default=0)
+        low, high = bounds.integer("minValue", default=0), bounds.integer("maxValue", default=0)
     else:
         low, high = bounds.number("minValue", 0.0), bounds.number("maxValue", 0.0)
     if low > high:

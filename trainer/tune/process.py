@@ -92,10 +92,10 @@ class Process:
             self._process.kill()
         code = self._process.poll()
         if code is not None:
-            self.hang_up()
+            self.close_pipe()
         return code
 
-    def hang_up(self) -> None:
+    def close_pipe(self) -> None:
         """Closes the pipe to it, upon which it stops of itself, as it does when the tuner has gone."""
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -112,7 +112,7 @@ class Process:
             time.sleep(0.05)
         return code
 
-    def why_failed(self, code: int) -> str:
+    def explain_failure(self, code: int) -> str:
         """Returns in one line why it failed: what it said last, and where the rest is.
 
         Args:

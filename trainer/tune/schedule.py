@@ -56,7 +56,7 @@ class Schedule:
         proposed = enumerate(self._asked, 1)
         return {trial: values for trial, values in proposed if trial not in self._results}
 
-    def known_to(self, trial: int) -> Sequence[Result]:
+    def results_before(self, trial: int) -> Sequence[Result]:
         """Returns what was known when a trial was proposed: what came in since has no say in it."""
         return [self._results[each] for each in range(1, trial - self._spec.parallel_trials + 1)]
 

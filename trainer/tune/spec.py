@@ -150,7 +150,7 @@ def read(content: object) -> Spec:
     study.choice("observationNoise", ("OBSERVATION_NOISE_UNSPECIFIED", "LOW", "HIGH"), "LOW")
     unspecified = "MEASUREMENT_SELECTION_TYPE_UNSPECIFIED"
     selection = study.choice("measurementSelectionType", (unspecified, LAST, BEST), LAST)
-    parallel = job.whole("parallelTrialCount", 1, default=1)
+    parallel = job.integer("parallelTrialCount", 1, default=1)
     if parallel > _MAX_PARALLEL:
         raise ConfigError("parallelTrialCount", parallel, f"1 to {_MAX_PARALLEL}")
     return Spec(
@@ -161,9 +161,9 @@ def read(content: object) -> Spec:
         algorithm=algorithm,
         selection=LAST if selection == unspecified else selection,
         stopping=_read_stopping(study),
-        max_trials=job.whole("maxTrialCount", 1, default=1),
+        max_trials=job.integer("maxTrialCount", 1, default=1),
         parallel_trials=parallel,
-        max_failed=job.whole("maxFailedTrialCount", 0, default=0),
+        max_failed=job.integer("maxFailedTrialCount", 0, default=0),
         arguments=_read_arguments(job.get("trialJobSpec") if job.has("trialJobSpec") else {}),
     )
 
@@ -190,7 +190,7 @@ def _read_stopping(study: Fields) -> Stopping | None:
     if rule.flag("useElapsedDuration"):
         raise ConfigError(rule.at("useElapsedDuration"), True, "false: epochs, because seconds differ each time")
     # To the service 0 is as good as nothing.
-    min_epochs, min_trials = (rule.whole(name, 0, default=0) for name in ("minStepCount", "minMeasurementCount"))
+    min_epochs, min_trials = (rule.integer(name, 0, default=0) for name in ("minStepCount", "minMeasurementCount"))
     return Stopping(present[0], min_epochs or None, min_trials + 1 if min_trials else None)
 
 

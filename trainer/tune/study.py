@@ -120,7 +120,7 @@ class Study:
             num_epochs = options.parse(arguments, inherit({})).config.num_epochs
             rule = None
             if self._spec.stopping is not None:
-                known = self._schedule.known_to(trial)
+                known = self._schedule.results_before(trial)
                 rule = MedianRule(self._spec.stopping, known, num_epochs, is_maximised=self._spec.is_maximised)
             process = Process(arguments, self._free.pop(0), trial, own, self._settings.lock)
             self._running[trial] = _Running(process, rule, values)
@@ -153,7 +153,9 @@ class Study:
         state, message, value = STOPPED if is_hopeless else COMPLETED, "", None
         if not is_hopeless and (code or not values):
             state, log = FAILED, running.process.log
-            message = running.process.why_failed(code) if code else f"it reported no {self._spec.metric}; see {log}"
+            message = (
+                running.process.explain_failure(code) if code else f"it reported no {self._spec.metric}; see {log}"
+            )
         if state != FAILED:
             is_best = self._spec.selection == BEST
             value = metrics.select(values, is_best=is_best, is_maximised=self._spec.is_maximised)

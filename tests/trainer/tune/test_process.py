@@ -25,7 +25,7 @@ def test_what_the_trainer_refuses_is_told_in_one_line_with_the_log(tmp_path: Pat
         process = Process(arguments, share_cores(1)[0], 3, tmp_path / "trial", lock)
         code = process.wait()
         assert code == 2
-        assert process.why_failed(code) == (
+        assert process.explain_failure(code) == (
             "exit code 2: --data_dir: got 'nowhere', expected the folder of a data set, which python -m etl.run "
             f"writes; see {tmp_path / 'trial' / 'log.txt'}"
         )
@@ -38,7 +38,7 @@ def test_told_to_stop_before_it_has_begun_it_ends_by_the_signal(tmp_path: Path, 
     process = Process(["--help"], "-", 1, tmp_path, lock)
     process.stop()
     assert process.wait() == -15
-    assert process.why_failed(-15) == f"ended by SIGTERM: it said nothing; see {tmp_path / 'log.txt'}"
+    assert process.explain_failure(-15) == f"ended by SIGTERM: it said nothing; see {tmp_path / 'log.txt'}"
     process.stop()
     assert process.poll() == -15
 
@@ -52,7 +52,7 @@ def test_a_trial_ends_with_its_tuner(tmp_path: Path, lock: int, data_dir: Path) 
         assert time.monotonic() < deadline
         time.sleep(0.02)
     # What the system does with the pipe of a tuner that was killed.
-    process.hang_up()
+    process.close_pipe()
     assert process.wait() in (143, -15)
 
 

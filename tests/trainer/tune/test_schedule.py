@@ -116,9 +116,9 @@ def test_what_was_known_to_a_trial_is_what_had_ended_when_it_was_proposed() -> N
     assert list(schedule.waiting()) == [1]
     schedule.end(judge(1, schedule.waiting()[1]))
     assert list(schedule.waiting()) == [3, 4]
-    assert [result.trial for result in schedule.known_to(3)] == [1]
-    assert [result.trial for result in schedule.known_to(4)] == [1, 2]
-    assert list(schedule.known_to(1)) == []
+    assert [result.trial for result in schedule.results_before(3)] == [1]
+    assert [result.trial for result in schedule.results_before(4)] == [1, 2]
+    assert list(schedule.results_before(1)) == []
 
 
 def fail(trial: int, values: Mapping[str, Value]) -> Result:

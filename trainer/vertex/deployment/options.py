@@ -35,7 +35,7 @@ def add_arguments(parser: Parser, *, prefix: str = "") -> None:
         parser: The command's.
         prefix: `serving_` for the names of those that a command also has for training: --serving_image.
     """
-    _add_place(parser.add_argument_group("endpoint and model"))
+    _add_target(parser.add_argument_group("endpoint and model"))
     _add_container(parser.add_argument_group("serving container"), prefix)
     _add_machine(parser.add_argument_group("serving machines"), prefix)
     _add_monitoring(parser.add_argument_group("monitoring"))
@@ -48,13 +48,13 @@ def add_endpoint_argument(parser: Parser | argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_place(place: argparse._ArgumentGroup) -> None:
-    add_endpoint_argument(place)
-    place.add_argument("--model_name", default=NAME, metavar="NAME", help="model of which this becomes a version")
-    place.add_argument(
+def _add_target(target: argparse._ArgumentGroup) -> None:
+    add_endpoint_argument(target)
+    target.add_argument("--model_name", default=NAME, metavar="NAME", help="model of which this becomes a version")
+    target.add_argument(
         "--alias", action="append", default=[], metavar="NAME", help="name for the version; may be given several times"
     )
-    place.add_argument(
+    target.add_argument(
         "--traffic",
         type=number("--traffic", int, minimum=1, maximum=traffic.ALL, what="whole per cents from 1 to 100"),
         default=traffic.ALL,
@@ -62,10 +62,10 @@ def _add_place(place: argparse._ArgumentGroup) -> None:
         help="share of the requests that the version gets; the others keep theirs in proportion, and with 100 are "
         "undeployed",
     )
-    place.add_argument(
+    target.add_argument(
         "--keep_replaced", action="store_true", help="leave what has no traffic any more deployed, for a quick way back"
     )
-    place.add_argument(
+    target.add_argument(
         "--timeout_minutes",
         type=number("--timeout_minutes", float, minimum=0.01, what="minutes above 0"),
         default=90.0,

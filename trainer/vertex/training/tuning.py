@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--config",
         metavar="NAME",
-        help=f"the study: {', '.join(_own())}, or a YAML file as gcloud ai hp-tuning-jobs create takes it",
+        help=f"the study: {', '.join(_config_names())}, or a YAML file as gcloud ai hp-tuning-jobs create takes it",
     )
     parser.add_argument("--max_trials", type=_count("--max_trials"), metavar="N", help="trials in all")
     parser.add_argument("--parallel_trials", type=_count("--parallel_trials"), metavar="N", help="trials at a time")
@@ -48,7 +48,7 @@ def _count(field: str) -> Any:
     return number(field, int, minimum=1, what="a whole number, 1 or more")
 
 
-def _own() -> list[str]:
+def _config_names() -> list[str]:
     return sorted(path.stem for path in specs.CONFIGS_DIR.glob(f"{_PREFIX}*.yaml"))
 
 
@@ -95,10 +95,10 @@ def load(config: str) -> dict[str, Any]:
     """
     from pathlib import Path
 
-    names = {f"{_PREFIX}{config.removeprefix(_PREFIX)}"} & set(_own())
+    names = {f"{_PREFIX}{config.removeprefix(_PREFIX)}"} & set(_config_names())
     path = specs.CONFIGS_DIR / f"{names.pop()}.yaml" if names else Path(config)
     if not path.is_file():
-        raise ConfigError("--config", config, f"one of {', '.join(_own())}, or a YAML file")
+        raise ConfigError("--config", config, f"one of {', '.join(_config_names())}, or a YAML file")
     content = specs.read_yaml(path)
     requests.parse("HyperparameterTuningJob", content)
     study = content.get("studySpec", {})
