@@ -16,11 +16,14 @@ DATA ?=
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
-$(VENV)/installed: requirements/dev.txt requirements/uv.txt setup.py
+# A list names versions, and the lock has their hashes: what has none there is refused.
+LOCKED = --require-hashes -c requirements/lock.txt
+
+$(VENV)/installed: requirements/dev.txt requirements/lock.txt requirements/uv.txt setup.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed, this is " + sys.version) if sys.version_info < (3, 10) else 0'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --require-hashes -r requirements/uv.txt
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/uv pip install --quiet --python $(PY) $(LOCKED) -r requirements/dev.txt
 	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -38,7 +41,7 @@ test: $(VENV)/installed  ## Run the tests (PETALSTREAM_DATA=DIR adds those on re
 	$(PY) $(PYTEST) -m "not full"
 
 # What depends on no process, network, training or long search: the parts that most changes touch.
-FAST_TESTS = tests/test_imports.py tests/benchmarks/test_report.py tests/etl/test_cli.py tests/etl/test_config.py tests/etl/errors/test_errors.py \
+FAST_TESTS = tests/test_imports.py tests/test_locks.py tests/benchmarks/test_report.py tests/etl/test_cli.py tests/etl/test_config.py tests/etl/errors/test_errors.py \
 	tests/etl/format/test_index.py tests/etl/test_inspect.py tests/etl/format/test_manifest.py tests/etl/format/test_parsing.py tests/etl/test_paths.py \
 	tests/etl/format/test_schema.py tests/etl/format/test_tfrecord.py tests/etl/plan/test_sharding.py tests/etl/plan/test_digests.py tests/etl/storage/test_publishing.py tests/etl/test_card.py \
 	tests/etl/images/test_sniff.py tests/etl/images/test_jpeg.py tests/etl/images/test_normalise.py tests/etl/images/test_other_forms.py \
@@ -83,12 +86,12 @@ POOL_VENV := $(DISTRIBUTED_VENV)/pool
 PRISM := $(DISTRIBUTED_VENV)/bin/prism
 GO ?= go
 
-$(DISTRIBUTED_VENV)/installed: requirements/dask.txt requirements/etl.txt requirements/uv.txt
+$(DISTRIBUTED_VENV)/installed: requirements/dask.txt requirements/etl.txt requirements/lock.txt requirements/uv.txt
 	$(PYTHON) -m venv $(DISTRIBUTED_VENV)
 	$(DISTRIBUTED_PY) -m pip install --quiet --require-hashes -r requirements/uv.txt
-	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(DISTRIBUTED_PY) --require-hashes -r requirements/dask.txt
+	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(DISTRIBUTED_PY) $(LOCKED) -r requirements/dask.txt
 	$(DISTRIBUTED_VENV)/bin/uv venv --quiet --clear --python $(DISTRIBUTED_PY) $(POOL_VENV)
-	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(POOL_VENV)/bin/python --require-hashes -r requirements/etl.txt
+	$(DISTRIBUTED_VENV)/bin/uv pip install --quiet --python $(POOL_VENV)/bin/python $(LOCKED) -r requirements/etl.txt
 	@touch $@
 
 $(PRISM): $(DISTRIBUTED_VENV)/installed
@@ -133,21 +136,27 @@ bench-peers: $(PEERS_VENV)/installed  ## Measure other readers beside ours (PETA
 	PETALSTREAM_PEERS_PYTHON=$(abspath $(PEERS_VENV))/bin/python $(PY) -m pytest benchmarks/peers -s --benchmark-json=$(OUT)/peers.json; \
 		status=$$?; $(PY) -m benchmarks.report --only peers $(OUT)/peers.json --output $(OUT)/peers.md && exit $$status
 
-# The locks hold what setup.py declares, for Python 3.11: dev has everything, train what a training container needs.
-LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header setup.py
+# The lock holds what setup.py declares, for Python 3.11, with hashes; a list names what one environment takes of it: dev
+# everything but Dask, train what a training container needs. Two have locks of their own, as their versions differ.
+COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header
+LOCK = $(COMPILE) --generate-hashes --annotation-style line
+FROM_LOCK = $(COMPILE) --no-annotate -c requirements/lock.txt setup.py
+# All but Dask.
+EXTRAS = $(addprefix --extra ,etl train serve tune vertex bench readers dev)
 
-lock:  ## Remake the locks in requirements/ from setup.py
+lock:  ## Remake the locks and lists in requirements/ from setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet uv
-	$(LOCK) --extra etl --extra train --extra serve --extra tune --extra vertex --extra bench --extra readers --extra dev -c requirements/constraints.in -o requirements/dev.txt
-	$(LOCK) --extra etl -c requirements/dev.txt -o requirements/etl.txt
-	$(LOCK) --extra train -c requirements/dev.txt -o requirements/train.txt
-	$(LOCK) --extra serve -c requirements/dev.txt -o requirements/serve.txt
-	$(LOCK) --extra etl --extra dask --extra dev -c requirements/dev.txt -o requirements/dask.txt
-	$(filter-out --universal,$(LOCK)) --extra train --extra vertex --extra serve --extra io --extra dev -c requirements/compat.in -o requirements/compat.txt
-	$(filter-out setup.py,$(LOCK)) requirements/peers.in -c requirements/constraints.in -o requirements/peers.txt
-	$(filter-out setup.py,$(LOCK)) --no-deps requirements/peers-ffcv.in -o requirements/peers-ffcv.txt
-	echo uv | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/uv.txt
+	$(LOCK) setup.py $(EXTRAS) --extra dask -c requirements/constraints.in -o requirements/lock.txt
+	$(FROM_LOCK) $(EXTRAS) -o requirements/dev.txt
+	$(FROM_LOCK) --extra etl --extra dask --extra dev -o requirements/dask.txt
+	$(FROM_LOCK) --extra etl -o requirements/etl.txt
+	$(FROM_LOCK) --extra train -o requirements/train.txt
+	$(FROM_LOCK) --extra serve -o requirements/serve.txt
+	$(filter-out --universal,$(LOCK)) setup.py --extra train --extra vertex --extra serve --extra io --extra dev -c requirements/compat.in -o requirements/compat.txt
+	$(LOCK) requirements/peers.in -c requirements/constraints.in -o requirements/peers.txt
+	$(LOCK) --no-deps requirements/peers-ffcv.in -o requirements/peers-ffcv.txt
+	echo uv | $(LOCK) - -o requirements/uv.txt
 
 clean:  ## Delete what the commands above made, but for the environment
 	rm -rf $(OUT) build dist *.egg-info .benchmarks .mypy_cache .ruff_cache .pytest_cache

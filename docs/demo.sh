@@ -1,6 +1,6 @@
 #!/bin/sh
 # The main job end to end: photographs -> TFRecords -> check -> train -> export -> predict. `make demo` runs it.
-#   PY    the Python of an environment with requirements/dev.txt
+#   PY    the Python of an environment with what requirements/dev.txt lists
 #   OUT   where everything goes
 #   DATA  a folder of photographs, one directory a class; drawn ones where empty
 set -eu

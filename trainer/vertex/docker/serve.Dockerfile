@@ -7,8 +7,12 @@ FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
-COPY requirements/serve.txt /src/requirements/serve.txt
-RUN python -m pip install --require-hashes -r /src/requirements/serve.txt
+COPY requirements/serve.txt requirements/lock.txt requirements/uv.txt /src/requirements/
+# By uv, which takes the hashes from the lock; the image doesn't keep it.
+RUN python -m pip install --require-hashes -r /src/requirements/uv.txt \
+    && uv pip install --system --no-cache --compile-bytecode \
+        --require-hashes -r /src/requirements/serve.txt -c /src/requirements/lock.txt \
+    && python -m pip uninstall --yes uv
 
 COPY setup.py pyproject.toml README.md LICENSE /src/
 COPY etl /src/etl

@@ -13,8 +13,12 @@ ARG LIBTPU_INDEX=
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # Before the sources, so that a change of those doesn't fetch half a gigabyte again.
-COPY requirements/train.txt /src/requirements/train.txt
-RUN python -m pip install --require-hashes -r /src/requirements/train.txt \
+COPY requirements/train.txt requirements/lock.txt requirements/uv.txt /src/requirements/
+# By uv, which takes the hashes from the lock; the image doesn't keep it.
+RUN python -m pip install --require-hashes -r /src/requirements/uv.txt \
+    && uv pip install --system --no-cache --compile-bytecode \
+        --require-hashes -r /src/requirements/train.txt -c /src/requirements/lock.txt \
+    && python -m pip uninstall --yes uv \
     && version="$(python -c 'from importlib.metadata import version; print(version("tensorflow"))')" \
     && case "$ACCELERATOR" in \
         cpu) ;; \

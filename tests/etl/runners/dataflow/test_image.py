@@ -36,7 +36,7 @@ def test_beam_is_the_one_of_the_lock() -> None:
 
 
 def test_python_is_the_one_that_the_lock_is_made_for() -> None:
-    made_for = re.search(r"^LOCK = .*--python-version (\S+)", (ROOT / "Makefile").read_text(), re.M)
+    made_for = re.search(r"^COMPILE = .*--python-version (\S+)", (ROOT / "Makefile").read_text(), re.M)
     assert made_for is not None
     assert made_for[1] == default("PYTHON")
     stages = [rest for kind, rest in instructions() if kind == "FROM"]
@@ -46,7 +46,8 @@ def test_python_is_the_one_that_the_lock_is_made_for() -> None:
 def test_what_is_copied_is_there_and_is_sent_to_the_builder() -> None:
     sent = {line[1:] for line in (ROOT / "etl" / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"}
     names = list(copied())
-    assert {"requirements/etl.txt", "setup.py", "etl", "trainer"} <= set(names)
+    locked = {f"requirements/{name}.txt" for name in ("etl", "lock", "uv")}
+    assert {*locked, "setup.py", "etl", "trainer"} <= set(names)
     for name in names:
         assert (ROOT / name).exists(), name
     assert set(names) == sent
@@ -56,12 +57,13 @@ def test_all_that_is_installed_is_locked() -> None:
     installs = [
         line for kind, rest in instructions() if kind == "RUN" for line in re.findall(r"pip install[^&]*", rest)
     ]
-    assert len(installs) == 2
+    assert len(installs) == 3
     for line in installs:
         assert "--require-hashes" in line or "--no-deps" in line, line
-    # The one package without a wheel is in the lock.
+    assert "-r requirements/etl.txt -c requirements/lock.txt" in installs[1]
+    # The one package without a wheel is listed.
     lock = (ROOT / "requirements" / "etl.txt").read_text()
-    assert re.search(rf"^{re.findall(r'--no-binary ([^ ]+)', installs[0])[0]}==", lock, re.M)
+    assert re.search(rf"^{re.findall(r'--no-binary ([^ ]+)', installs[1])[0]}==", lock, re.M)
 
 
 def test_what_setup_py_reads_is_copied_before_it_runs() -> None:

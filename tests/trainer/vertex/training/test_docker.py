@@ -50,12 +50,15 @@ def test_it_ends_in_a_command_of_ours(path: Path) -> None:
     assert (ROOT / module[1].replace(".", "/")).with_suffix(".py").is_file()
 
 
-def test_each_lock_is_remade_with_the_others() -> None:
+def test_what_is_installed_is_remade_with_the_lock_and_checked_against_its_hashes() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for path in FILES:
-        (lock,) = re.findall(r"-r /src/(requirements/\w+\.txt)", path.read_text())
-        assert f"-o {lock}" in makefile
-        assert "apache-beam" not in (ROOT / lock).read_text()
+        (run,) = [line for line in instructions(path) if "uv pip install" in line]
+        (command,) = re.findall(r"uv pip install[^&]*", run)
+        listed = f"requirements/{path.stem}.txt"
+        assert f"--require-hashes -r /src/{listed} -c /src/requirements/lock.txt" in command
+        assert f"-o {listed}" in makefile
+        assert "apache-beam" not in (ROOT / listed).read_text()
 
 
 def test_the_server_s_container_answers_whoever_is_outside() -> None:
