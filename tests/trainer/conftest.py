@@ -1,4 +1,4 @@
-"""A tiny data set of photographs that can be learnt, and a run of the trainer on it, for the tests that need one."""
+"""A tiny data set of images that can be learnt, and a run of the trainer on it, for the tests that need one."""
 
 from __future__ import annotations
 

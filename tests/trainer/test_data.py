@@ -1,4 +1,4 @@
-"""What a run takes from the manifest."""
+"""A run's facts from the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service says in environment variables."""
+"""A service's environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server is made of: routes, requests, refusals, and the log's lines."""
+"""The parts of the server: routes, requests, refusals, and the log's lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How predictions are compared with labels, and what an evaluation leaves behind."""
+"""Comparing predictions with labels, and the files that an evaluation leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets which of n: every one comes once, and nobody has much more than another."""
+"""Shares of n records: every one comes once, and no worker has much more than another."""
 
 from __future__ import annotations
 

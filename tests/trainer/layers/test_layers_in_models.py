@@ -1,4 +1,4 @@
-"""What all layers have in common: they work in models, in graphs, under XLA, and after saving and loading."""
+"""All layers in models: in graphs, under XLA, and after saving and loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shapes a model: from text to values, and what is refused."""
+"""Hyperparameters of models: from text to values, and values that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups: what is written comes back, and what is damaged is refused."""
+"""Checkpoints: the state that is written comes back, and a damaged one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is spread over, out of flags and TF_CONFIG."""
+"""The devices of a run, from flags and TF_CONFIG."""
 
 from __future__ import annotations
 

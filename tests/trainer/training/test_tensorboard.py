@@ -1,4 +1,4 @@
-"""What is written for TensorBoard, read back from the event files."""
+"""The event files for TensorBoard, read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial reports, and the file that keeps what is known."""
+"""The metric that a trial reports, and the file that keeps results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials there are: the same, whatever order their results come in."""
+"""The schedule of trials: the same, whatever order their results come in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which mistakes are kept, and the sheet of them."""
+"""The choice of the worst mistakes, and the sheet of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run on Dataflow needs is checked before anything is read."""
+"""The needs of a run on Dataflow, checked before anything is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in the cloud: names, regions, labels, paths."""
+"""Options of the cloud: names, regions, labels, paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment leaves behind when a step of it fails: what was there before, or what answers, and a way on."""
+"""A deployment of which a step fails: it leaves the state before, or one that answers, and a way on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`trainer.vertex batch-predict`: photographs to JSON lines in a bucket, a job, and its results as a table."""
+"""`trainer.vertex batch-predict`: images to JSON lines in a bucket, a job, and its results as a table."""
 
 from __future__ import annotations
 

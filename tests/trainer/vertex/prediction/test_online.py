@@ -1,4 +1,4 @@
-"""`trainer.vertex predict`: photographs to an endpoint and back, in requests that are small enough."""
+"""`trainer.vertex predict`: images to an endpoint and back, in requests that are small enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of two models is better, and what of them is known."""
+"""The comparison of two models, and the facts that it needs."""
 
 from __future__ import annotations
 
