@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -37,6 +38,7 @@ _HEAVY = {
 }
 # Those that `say_loading` has named in this process.
 _named: set[str] = set()
+_importing = threading.Lock()
 
 
 class Parser(argparse.ArgumentParser):
@@ -257,10 +259,12 @@ def load_tensorflow() -> None:
 
 def import_tensorflow() -> None:
     """Imports TensorFlow as quietly, and leaves it to be configured: `load_tensorflow` starts it."""
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0" or "tensorflow" in sys.modules:
-        return
-    with hushed(), interrupts.loading():
-        import tensorflow  # noqa: F401
+    # Threads may come here together, and only one at a time may hold back standard error.
+    with _importing:
+        if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0" or "tensorflow" in sys.modules:
+            return
+        with hushed(), interrupts.loading():
+            import tensorflow  # noqa: F401
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from etl.backbones.mobilenet import ALPHAS
+from etl.backbones.weights import ALPHAS
 from etl.errors import ConfigError
 from etl.format.schema import EMBEDDING_IMAGE_SIZE, VARIANTS
 from etl.sources import SOURCES, declared
@@ -40,7 +40,7 @@ class EtlConfig:
         pixel_dtype: `uint8`, or `float32` for a flattened float list in [0, 1].
         compression: `none`, or `gzip` for whole files.
         embedding_weights: `imagenet`, or a file of Keras weights for MobileNetV2 without its top.
-        embedding_alpha: MobileNetV2's width, one of `etl.backbones.mobilenet.ALPHAS`.
+        embedding_alpha: MobileNetV2's width, one of `etl.backbones.weights.ALPHAS`.
         splits: Split name to share, adding up to 1.
         seed: Of the splits and of the global order.
         shard_bytes: The size that shards aim at.

@@ -10,10 +10,13 @@ from etl import progress, storage
 from etl.cli import Parser, load_tensorflow, note, path, say_loading, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
+from etl.finalise.report import variants_table
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
 from etl.paths import join
 from etl.process import lifecycle
+from etl.verify.contact_sheet import ContactSheet
+from etl.verify.sizes import verify_sizes
 from etl.words import quantity
 
 if TYPE_CHECKING:
@@ -66,9 +69,6 @@ def _load(path: str, option: str) -> tuple[str, Manifest]:
 
 
 def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
-    from etl.finalise.report import variants_table
-    from etl.verify.contact_sheet import ContactSheet
-
     sheet = ContactSheet(f"{manifest.dataset}: {quantity(manifest.counts.written, 'image')}", manifest.class_names)
     with_images = [variant.name for variant in manifest.variants.values() if variant.image.encoding != "none"]
     first = with_images[0] if with_images else ""
@@ -93,9 +93,6 @@ def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
 
 
 def _look(data_dir: str, manifest: Manifest) -> int:
-    from etl.finalise.report import variants_table
-    from etl.verify.verify import verify_sizes
-
     open_console().print(variants_table(manifest))
     if _print_problems(data_dir, verify_sizes(data_dir, manifest)):
         return EXIT_FAILED
@@ -104,10 +101,10 @@ def _look(data_dir: str, manifest: Manifest) -> int:
 
 
 def _verify(data_dir: str, manifest: Manifest, see: Callable[[Variant, Example], None] = lambda *_: None) -> Report:
-    from etl.verify.verify import verify
-
     say_loading("tensorflow")
     load_tensorflow()
+    from etl.verify.verify import verify
+
     total = sum(split.num_examples for variant in manifest.variants.values() for split in variant.splits.values())
     with progress.step("check", total, "records"):
         return verify(data_dir, manifest, os.cpu_count() or 1, see)
@@ -130,8 +127,6 @@ def _print_errors(lines: Sequence[str], unit: str) -> None:
 
 def _compare(one: tuple[str, Manifest], other: tuple[str, Manifest], *, quick: bool) -> int:
     """Checks both data sets' files, and then compares what their manifests say of these."""
-    from etl.verify.verify import verify_sizes
-
     is_damaged = False
     for data_dir, manifest in (one, other):
         problems = verify_sizes(data_dir, manifest) if quick else _verify(data_dir, manifest).problems

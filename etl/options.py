@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl import storage
-from etl.backbones.mobilenet import ALPHAS
+from etl.backbones.weights import ALPHAS
 from etl.cli import HelpFormatter, Parser, number, parse_size, path
 from etl.config import (
     COMPRESSIONS,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from etl import interrupts, progress, storage
-from etl.backbones.mobilenet import IMAGENET
+from etl.backbones.weights import IMAGENET
 from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
 from etl.errors import EXIT_OK, ConfigError, DatasetError

@@ -1,6 +1,6 @@
 """MobileNetV2 without its top: the network that makes the embeddings, and that images are classified with.
 
-Both must get the same one from the same words, so it is built here for both. Keras is imported when it is.
+Both must get the same one from the same words, so it is built here for both.
 """
 
 from __future__ import annotations
@@ -9,40 +9,16 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
+from etl.backbones.weights import IMAGENET, Weights
 from etl.errors import ConfigError
 from etl.format.schema import EMBEDDING_IMAGE_SIZE
 
-if TYPE_CHECKING:
-    import keras
-
-# Its widths of which Keras has ImageNet weights, and whose features number `EMBEDDING_SIZE`.
-ALPHAS = (0.35, 0.5, 0.75, 1.0)
-
-# What stands for weights that Keras downloads.
-IMAGENET = "imagenet"
-
 # Smaller images leave nothing after five halvings.
 _MIN_SIDE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Where a network's weights come from.
-
-    Attributes:
-        source: `IMAGENET`, a file of Keras weights without the top, or None to draw them at random.
-        option: The flag that said so, for messages.
-        read_bytes: Reads a file that is on no local disk.
-    """
-
-    source: str | None
-    option: str
-    read_bytes: Callable[[str], bytes]
 
 
 def build(
@@ -64,8 +40,6 @@ def build(
     Raises:
         ConfigError: the weights can't be had, or are those of another network; the images are too small.
     """
-    import keras
-
     if min(image_size) < _MIN_SIDE:
         raise ConfigError(
             "--image_size",

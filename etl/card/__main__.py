@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from etl import storage
-from etl.card import FILE_NAME, write_card
+from etl.card import FILE_NAME
 from etl.cli import Parser, path, show_line
 from etl.errors import EXIT_OK, ConfigError
 from etl.format import manifest as manifests
@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_dir = storage.absolute(parser.parse_args(argv).data_dir)
     if storage.is_local(data_dir) and not os.path.isdir(data_dir):
         raise ConfigError("DIR", data_dir, "the folder of a data set")
+    from etl.card.card import write_card
+
     show_line(write_card(data_dir, manifests.load(data_dir, storage.read_text)))
     return EXIT_OK
 

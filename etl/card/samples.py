@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from etl import storage
 from etl.card.record import Value, decode_features
@@ -19,6 +21,8 @@ from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
 from etl.format.parsing import make, parse_json
 from etl.format.tfrecord import read_records
+from etl.images.pillow import turn
+from etl.images.sniff import sniff
 from etl.paths import join
 from etl.records import Rejection
 
@@ -183,11 +187,6 @@ def _sample(variant: Variant, split: str, features: Mapping[str, Value], side: i
 
 def _shrink_jpeg(data: bytes, side: int) -> bytes:
     """Makes the thumbnail of a JPEG; of a large one only a fraction of the pixels is ever decoded."""
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    from etl.images.pillow import turn
-    from etl.images.sniff import sniff
-
     try:
         # The plugin itself: `Image.open` would refuse a size that the operator may have allowed.
         with JpegImageFile(io.BytesIO(data)) as image:
@@ -208,8 +207,6 @@ def _shrink_pixels(pixels: np.ndarray, side: int) -> bytes:
 
 
 def _encode(pixels: np.ndarray, side: int) -> bytes:
-    from PIL import Image
-
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
     stream = io.BytesIO()

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 from functools import partial
 
-from etl import card, storage
+from etl import storage
+from etl.card import FILE_NAME as CARD_NAME
+from etl.card.card import write_card
 from etl.cli import note
 from etl.config import EtlConfig
 from etl.errors import DatasetError
@@ -123,7 +125,7 @@ def _replaced(config: EtlConfig, facts: PlanFacts, manifest: Manifest, old: byte
         splits |= set(variant.splits)
     paths = [
         join(config.output, each)
-        for each in (*_BESIDE_MANIFEST, card.FILE_NAME, rejected_inputs.FAILED_NAME)
+        for each in (*_BESIDE_MANIFEST, CARD_NAME, rejected_inputs.FAILED_NAME)
         if storage.exists(join(config.output, each))
     ]
     for name in sorted(variants_of):
@@ -148,10 +150,10 @@ def _delete_empty(output: str, folders: Iterable[str], manifest: Manifest) -> No
 def _draw_card(output: str, manifest: Manifest) -> None:
     """Draws the data set's page; the data set is complete without it."""
     try:
-        card.write_card(output, manifest)
+        write_card(output, manifest)
     # Whatever it is, it must not cost the data set.
     except Exception as error:
-        note(f"warning: {output}: {card.FILE_NAME} could not be made: {essence(str(error) or type(error).__name__)}")
+        note(f"warning: {output}: {CARD_NAME} could not be made: {essence(str(error) or type(error).__name__)}")
         note(f"the data set is complete; python -m etl.card {output} tries again")
 
 

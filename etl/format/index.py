@@ -11,16 +11,17 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from etl import storage
 from etl.errors import DatasetError
 from etl.format.manifest import Variant
 from etl.format.tfrecord import FRAME_BYTES
 from etl.paths import join
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FILE_NAME = "index.parquet"
 LIST_SUFFIX = ".index.arrow"
@@ -54,8 +55,6 @@ class RecordList:
     """
 
     def __init__(self, path: str) -> None:
-        import pyarrow as pa
-
         self.path = path
         self.sha256 = ""
         self._rows: list[tuple[str | int, ...]] = []
@@ -98,8 +97,6 @@ class RecordList:
             self._writer.write_batch(batch)
 
     def _flush(self) -> None:
-        import pyarrow as pa
-
         if self._rows:
             columns = zip(zip(*self._rows, strict=True), self._schema, strict=True)
             arrays = [pa.array(values, field.type) for values, field in columns]
@@ -122,8 +119,6 @@ def write_index(data_dir: str, variant: Variant, list_paths: Sequence[str], buil
     Raises:
         DatasetError: a list has another number of records than its shard.
     """
-    import pyarrow.parquet as pq
-
     shards = [(split.name, shard) for split in variant.splits.values() for shard in split.shards]
     path = f"{building_dir}/{variant.name}/{uuid.uuid4().hex}.{FILE_NAME}"
     with _Sink(path) as file, pq.ParquetWriter(file, index_schema(), compression="zstd") as writer:
@@ -144,8 +139,6 @@ def write_index(data_dir: str, variant: Variant, list_paths: Sequence[str], buil
 
 def index_schema() -> pa.Schema:
     """Returns the columns of `index.parquet`."""
-    import pyarrow as pa
-
     text, number, place = pa.string(), pa.int32(), pa.int64()
     columns = {
         "key": text,
@@ -165,14 +158,10 @@ def index_schema() -> pa.Schema:
 
 def _list_schema() -> pa.Schema:
     """Returns the columns of a list: those of the index that the file itself decides."""
-    import pyarrow as pa
-
     return pa.schema([field for field in index_schema() if field.name not in ("split", "shard", "offset")])
 
 
 def _read_list(path: str) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     try:
         with storage.open_stream(path) as file, pa.ipc.open_stream(file) as reader:
             yield from reader
@@ -182,9 +171,6 @@ def _read_list(path: str) -> Iterator[pa.RecordBatch]:
 
 def _with_places(batches: Iterable[pa.RecordBatch], split: str, shard: str) -> Iterator[pa.Table]:
     """Adds to a shard's lists where it is, and where in it each record is."""
-    import numpy as np
-    import pyarrow as pa
-
     schema = index_schema()
     start = 0
     for batch in batches:
@@ -218,8 +204,6 @@ class _Groups:
             self._write(self._num_rows)
 
     def _write(self, num_rows: int) -> None:
-        import pyarrow as pa
-
         table = pa.concat_tables(self._waiting)
         self._writer.write_table(table.slice(0, num_rows).combine_chunks(), row_group_size=num_rows)
         self._num_rows -= num_rows

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from PIL import Image
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
@@ -23,8 +22,6 @@ def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
     Returns:
         The file.
     """
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(
         buffer,

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
 
 from etl.images.header import Flaw, broken
 from etl.images.scans import END_MARK, has_every_scan
@@ -58,8 +59,6 @@ def decode(data: bytes, colours: str = "RGB") -> DecodedJpeg:
 
 
 def _decode(data: bytes, colours: str, *, strict: bool = True) -> np.ndarray:
-    import simplejpeg
-
     # Both options are stated: their defaults may change, and other ones give other pixels.
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False, strict=strict)
     pixels.flags.writeable = False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import matplotlib
+from matplotlib.ft2font import FT2Font
+from PIL import ImageFont
+from PIL.ImageFont import FreeTypeFont
 
 from etl.words import on_one_line
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
 
 # No place on a picture has room for more; measuring a longer text would only take time.
 _MOST_CHARACTERS = 200
@@ -21,8 +22,6 @@ def load_font(size: int, *, bold: bool = False) -> FreeTypeFont:
 
     Those that come with matplotlib: Pillow's own lack all but Latin letters, and class names have others too.
     """
-    from PIL import ImageFont
-
     return ImageFont.truetype(str(_find_font(bold=bold)), size)
 
 
@@ -51,12 +50,8 @@ def label(name: str, number: int) -> str:
 
 @cache
 def _known_characters() -> frozenset[int]:
-    from matplotlib.ft2font import FT2Font
-
     return frozenset(FT2Font(str(_find_font())).get_charmap())
 
 
 def _find_font(*, bold: bool = False) -> Path:
-    import matplotlib
-
     return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

@@ -7,20 +7,20 @@ warnings. Pillow decodes only what the graph refuses by name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from etl.errors import RecordError
+from etl.images import jpeg, pillow
+from etl.images.encode import encode_jpeg
+from etl.images.graph import decoding
 from etl.images.header import DEFAULT_MAX_PIXELS, Flaw, ImageHeader, broken, check_pixels
 from etl.images.scans import END_MARK
 from etl.images.sniff import sniff
 from etl.images.truncation import is_truncated
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import tensorflow as tf
 
 __all__ = ["DEFAULT_MAX_PIXELS", "NormalisedJpeg", "decode_rgb", "load_pixels", "normalise_jpeg", "verify_jpeg"]
 
@@ -73,8 +73,6 @@ def normalise_jpeg(data: bytes, *, max_pixels: int, quality: int) -> NormalisedJ
     Raises:
         RecordError: as `decode_rgb`.
     """
-    from etl.images.encode import encode_jpeg
-
     header = sniff(data)
     if header.format == "jpeg":
         whole, pixels = _decode_jpeg(data, header, max_pixels)
@@ -124,10 +122,6 @@ def load_pixels(
     Raises:
         RecordError: as `decode_rgb`.
     """
-    import tensorflow as tf
-
-    from etl.images.graph import decoding
-
     header = sniff(data)
     if header.format == "jpeg" or not _is_for_graph(header):
         resized = decoding.function("resize", height, width, resize)
@@ -143,16 +137,11 @@ def _decode(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     _check_header(header, max_pixels)
     if _is_for_graph(header):
         return _decode_in_graph(data, header, max_pixels)
-
-    from etl.images import pillow
-
     return pillow.decode_rgb(data, header, max_pixels)
 
 
 def _decode_jpeg(data: bytes, header: ImageHeader, max_pixels: int) -> NormalisedJpeg:
     """Decodes any JPEG to upright pixels; the file comes back with an end mark, where that is all it lacked."""
-    from etl.images import jpeg, pillow
-
     _check_header(header, max_pixels)
     if header.flaw is Flaw.CMYK_JPEG:
         # Pillow hides the warnings, so the other decoder has a look first.
@@ -171,10 +160,6 @@ def _decode_jpeg(data: bytes, header: ImageHeader, max_pixels: int) -> Normalise
 
 
 def _decode_in_graph(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
-    import tensorflow as tf
-
-    from etl.images.graph import decoding
-
     decode = decoding.function("decode")
     return _run(lambda: decode(tf.constant(data), tf.constant(max_pixels, tf.int64)), data, header)
 
@@ -189,18 +174,11 @@ def _check_header(header: ImageHeader, max_pixels: int) -> None:
 def _is_for_graph(header: ImageHeader) -> bool:
     if header.flaw is not Flaw.NONE:
         return False
-    if header.format != "webp":
-        return True
-
-    from etl.images.graph import decoding
-
-    return decoding.DECODES_WEBP
+    return header.format != "webp" or decoding.DECODES_WEBP
 
 
 def _run(decode: Callable[[], tf.Tensor], data: bytes, header: ImageHeader) -> np.ndarray:
     """Calls into the graph; what it can't decode is told apart by the file's structure, not by its messages."""
-    import tensorflow as tf
-
     try:
         return _to_numpy(decode())
     except tf.errors.InvalidArgumentError as error:

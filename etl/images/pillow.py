@@ -5,18 +5,26 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
 
 from etl.images import tiff
 from etl.images.gif import FirstFrame, find_first_frame
 from etl.images.header import Flaw, ImageHeader, broken, check_pixels
 from etl.images.truncation import is_truncated
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageFile import ImageFile
 
 # All that Pillow 12's plugins were seen or are documented to raise on damaged files. They validate little: a flipped
 # bit surfaces as whatever the next line of Python makes of it.
@@ -36,6 +44,16 @@ _DAMAGES = (
     Warning,  # where the interpreter was told to raise them
 )
 
+_PLUGINS: Mapping[str, type[ImageFile]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
+}
+
 # BMP's number for runs of 4-bit pixels: Pillow loses the last of each odd group of literal ones.
 _RLE4 = 2
 
@@ -54,8 +72,6 @@ def decode_rgb(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     Raises:
         RecordError: truncated, corrupt, unsupported or too_many_pixels.
     """
-    from PIL import Image, ImageOps
-
     if is_truncated(data, header.format):
         raise broken(Flaw.TRUNCATED, f"the {header.format.upper()} ends before its last pixel")
     page = tiff.check(data, max_pixels) if header.format == "tiff" else {}
@@ -88,26 +104,7 @@ def decode_rgb(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
 
 def _open(data: bytes, file_format: str) -> ImageFile:
     """Reads a file's header with one plugin; `Image.open` would hide why it couldn't."""
-    from PIL import (
-        AvifImagePlugin,
-        BmpImagePlugin,
-        GifImagePlugin,
-        Jpeg2KImagePlugin,
-        JpegImagePlugin,
-        TiffImagePlugin,
-        WebPImagePlugin,
-    )
-
-    plugins: dict[str, type[ImageFile]] = {
-        "jpeg": JpegImagePlugin.JpegImageFile,
-        "gif": GifImagePlugin.GifImageFile,
-        "bmp": BmpImagePlugin.BmpImageFile,
-        "webp": WebPImagePlugin.WebPImageFile,
-        "tiff": TiffImagePlugin.TiffImageFile,
-        "avif": AvifImagePlugin.AvifImageFile,
-        "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    }
-    return plugins[file_format](io.BytesIO(data))
+    return _PLUGINS[file_format](io.BytesIO(data))
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -135,7 +132,7 @@ def _palette_entries(image: ImageFile) -> int:
     return len(palette.palette) // len(palette.rawmode) if palette and palette.rawmode else 256
 
 
-def _to_rgb(image: Image, header: ImageHeader, bits: int) -> np.ndarray:
+def _to_rgb(image: Image.Image, header: ImageHeader, bits: int) -> np.ndarray:
     """Converts any of Pillow's modes; `bits` are those of a grey image of more than 8."""
     if image.mode.startswith("I;16"):
         return _high_byte(image, bits)
@@ -149,7 +146,7 @@ def _to_rgb(image: Image, header: ImageHeader, bits: int) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _high_byte(image: Image, bits: int) -> np.ndarray:
+def _high_byte(image: Image.Image, bits: int) -> np.ndarray:
     """Keeps the upper 8 bits of a grey image of 9 to 16, as libpng does."""
     grey = (np.asarray(image).astype(np.uint16) >> (bits - 8)).astype(np.uint8)
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)

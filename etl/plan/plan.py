@@ -314,7 +314,6 @@ class Plan:
             DatasetError: an image was changed since it was digested.
         """
         keeps = variants.keeps_sizes(self.config, variant)
-        encode = variants.encoder(self.config, variant)
         statement = f"SELECT uri, num_bytes, digest FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
         sample = list(self._database.execute(statement, values))
 
@@ -323,7 +322,8 @@ class Plan:
                 data = sources.read_listed(*image)
                 if keeps and sniff(data).plain:
                     return len(data), len(data)
-                return variants.stored_bytes(encode(data), self.config), len(data) if keeps else 1
+                encoded = variants.encoder(self.config, variant)(data)
+                return variants.stored_bytes(encoded, self.config), len(data) if keeps else 1
             except RecordError:
                 # It will be rejected, with its reason, when its shard is written.
                 return 0, 0

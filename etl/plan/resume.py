@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from etl import storage
-from etl.backbones.mobilenet import IMAGENET
+from etl.backbones.weights import IMAGENET
 from etl.config import EtlConfig
 from etl.parallel import ordered_map
 from etl.plan.lines import decode_rejections, decode_result

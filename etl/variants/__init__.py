@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etl import sources
+from etl.cli import import_tensorflow
 from etl.config import DEFAULT_JPEG_QUALITY, EtlConfig
 from etl.format.features import FeatureSpec
 from etl.format.manifest import ImageSpec
@@ -33,6 +34,8 @@ def encoder(config: EtlConfig, variant: str) -> Callable[[bytes], EncodedImage]:
 
     The function may be called from several threads at once and raises `RecordError` for what can't be written.
     """
+    # Here alone, and quietly: plans and pipelines are made without TensorFlow wherever they can be.
+    import_tensorflow()
     from etl.images import encode, normalise
 
     size = config.size_of(variant)

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
 from etl import storage
 from etl.backbones import mobilenet
+from etl.backbones.weights import IMAGENET, Weights
 from etl.format.schema import EMBEDDING_IMAGE_SIZE
 
 # Images that go through the network together. Larger ones are no faster on a CPU and hold more pixels in memory.
@@ -35,9 +37,7 @@ class Network:
     """
 
     def __init__(self, weights: str, alpha: float) -> None:
-        import tensorflow as tf
-
-        model = mobilenet.build(mobilenet.Weights(weights, "--embedding_weights", storage.read_bytes), alpha)
+        model = mobilenet.build(Weights(weights, "--embedding_weights", storage.read_bytes), alpha)
         shape = (None, *EMBEDDING_IMAGE_SIZE, 3)
         self.weights_digest = mobilenet.digest(model)
 
@@ -64,7 +64,7 @@ class Network:
 def network(weights: str, alpha: float) -> Network:
     """Returns this process's network, built at the first call and whenever the file of weights is another one."""
     version = ""
-    if weights != mobilenet.IMAGENET:
+    if weights != IMAGENET:
         # Building it says what is wrong with a file that isn't there.
         with contextlib.suppress(FileNotFoundError):
             version = storage.version(weights)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 _TILE = 160
 _GAP = 6
@@ -36,8 +33,6 @@ class ContactSheet:
 
     def add(self, label: str, pixels: np.ndarray) -> None:
         """Takes an image, uint8 (height, width, 3), if its class still wants one."""
-        from PIL import Image
-
         row = self._rows.get(label)
         if row is not None and len(row) < self._columns:
             tile = Image.fromarray(pixels)
@@ -46,8 +41,6 @@ class ContactSheet:
 
     def to_png(self) -> bytes:
         """Draws the sheet; returns a PNG file."""
-        from PIL import Image, ImageDraw, ImageFont
-
         step = _TILE + _GAP
         size = (_LABEL_WIDTH + self._columns * step + _GAP, _HEADER + len(self._rows) * step + _GAP)
         sheet = Image.new("RGB", size, _PAPER)

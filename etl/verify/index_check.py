@@ -9,6 +9,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
 from etl import storage
 from etl.errors import one_line
 from etl.format.index import FILE_NAME, HEAD_BYTES, index_schema
@@ -42,8 +47,6 @@ def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | 
     Returns:
         One line a problem: the first of each shard; none where all is well.
     """
-    import pyarrow as pa
-
     where = f"{variant.name}/{FILE_NAME}"
     try:
         return [f"{where}: {problem}" for problem in _check(data_dir, variant, digests or {})]
@@ -86,8 +89,6 @@ def _rows(path: str) -> Iterator[_Row]:
     Raises:
         ValueError: a value is missing.
     """
-    import pyarrow.parquet as pq
-
     with storage.open_stream(path) as stream, pq.ParquetFile(stream) as file:
         yield {field.name: str(field.type) for field in file.schema_arrow}
         for batch in file.iter_batches(_ROWS_PER_BATCH):
@@ -123,9 +124,6 @@ def _digest(rows: Sequence[_Row]) -> bytes:
 
 def _check_records(path: str, rows: Sequence[_Row], places: Iterable[int], *, compressed: bool) -> Iterator[str]:
     """Reads records where the index says they are; yields a line for each that is another one."""
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
     with storage.open_stream(path) as file:
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
         for place in places:

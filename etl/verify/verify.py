@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+import tensorflow as tf
 
 from etl import progress, storage
 from etl.errors import RecordError, limits
 from etl.format.manifest import Manifest, Shard, Split, Variant
 from etl.format.schema import feature_spec
 from etl.format.tfrecord import read_records
+from etl.images import normalise
 from etl.parallel import ordered_map
 from etl.paths import join
 from etl.verify.index_check import check_index, row_facts
+from etl.verify.sizes import describe_size, find_stray_files
 
 # Of one shard no more problems are listed than a person reads.
 _MOST_PROBLEMS = 5
@@ -79,7 +81,7 @@ def verify(
     """
     report = Report()
     for variant in manifest.variants.values():
-        report.problems += _stray_files(data_dir, variant)
+        report.problems += find_stray_files(data_dir, variant)
         seen: set[bytes] = set()
         digests: dict[str, bytes] = {}
         check = _checker(manifest, variant)
@@ -115,50 +117,6 @@ def verify(
     return report
 
 
-def verify_sizes(data_dir: str, manifest: Manifest) -> list[str]:
-    """Checks that the shards are those that the manifest names, each as long as it says; reads none.
-
-    Args:
-        data_dir: The data set's folder.
-        manifest: Its manifest.
-
-    Returns:
-        The problems found, one line each.
-    """
-    problems = []
-    for variant in manifest.variants.values():
-        problems += _stray_files(data_dir, variant)
-        for split in variant.splits.values():
-            for shard in split.shards:
-                path = join(data_dir, variant.name, shard.name)
-                problems += [f"{variant.name}/{shard.name}: {problem}" for problem in _check_size(path, shard)]
-    return problems
-
-
-def _check_size(path: str, shard: Shard) -> list[str]:
-    try:
-        with storage.open_stream(path) as file:
-            num_bytes = file.seek(0, io.SEEK_END)
-    except FileNotFoundError:
-        return ["the file is missing"]
-    except OSError as error:
-        return [f"it can't be read: {limits.reason(error)}"]
-    return [] if num_bytes == shard.num_bytes else [_other_size(num_bytes, shard)]
-
-
-def _other_size(num_bytes: int, shard: Shard) -> str:
-    return f"{num_bytes:,} bytes, the manifest says {shard.num_bytes:,}"
-
-
-def _stray_files(data_dir: str, variant: Variant) -> list[str]:
-    """Finds shards that the manifest doesn't name."""
-    named = {shard.name for split in variant.splits.values() for shard in split.shards}
-    names = (path.rpartition("/")[2] for path in storage.list_files(join(data_dir, variant.name)))
-    return [
-        f"{variant.name}/{name}: not in the manifest" for name in names if ".tfrecord" in name and name not in named
-    ]
-
-
 def _check_file(path: str, shard: Shard) -> list[str]:
     """Compares a shard's size and digest with the manifest's."""
     sha256 = hashlib.sha256()
@@ -173,7 +131,7 @@ def _check_file(path: str, shard: Shard) -> list[str]:
     except OSError as error:
         return [f"it can't be read: {limits.reason(error)}"]
     if num_bytes != shard.num_bytes:
-        return [_other_size(num_bytes, shard)]
+        return [describe_size(num_bytes, shard)]
     if sha256.hexdigest() != shard.sha256:
         return ["its SHA-256 is not the manifest's: the file was changed"]
     return []
@@ -207,8 +165,6 @@ def _examples(path: str, variant: Variant, check: _Check, num_threads: int) -> I
 
 def _checker(manifest: Manifest, variant: Variant) -> _Check:
     """Returns the function that parses, decodes and checks one record."""
-    import tensorflow as tf
-
     spec = feature_spec(variant.features)
     parse = tf.function(
         lambda record: tf.io.parse_single_example(record, spec), input_signature=[tf.TensorSpec((), tf.string)]
@@ -246,8 +202,6 @@ def decode_image(variant: Variant, features: dict[str, Any]) -> np.ndarray | Non
     Raises:
         RecordError: it can't be decoded, has another number of values than its shape says, or is no number.
     """
-    from etl.images import normalise
-
     if variant.image.encoding == "none":
         if not np.isfinite(features["image_embedding"]).all():
             raise RecordError("", "corrupt", "the embedding holds values that are no numbers")

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from etl import inspect
-from etl.card import Samples, render
+from etl.card.page import render
+from etl.card.samples import Samples
 from etl.errors import run_main
 from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
 from tests.trainer.tune.jobs import BATCH, DISTORT, HIDDEN, L2, make_job

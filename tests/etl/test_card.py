@@ -18,12 +18,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from etl import card, options
+from etl import options
 from etl.card import charts, samples
 from etl.card.__main__ import main
+from etl.card.card import write_card
 from etl.card.command import command
 from etl.card.markup import escape
+from etl.card.page import render as render_page
 from etl.card.record import decode_features
+from etl.card.samples import Sample, Samples, collect_samples, read_rejected_examples
 from etl.card.snippet import snippet
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest as manifests
@@ -131,7 +134,7 @@ FLOWERS = make_manifest({"train": {"daisy": 8, "roses": 4}, "test": {"daisy": 1,
 
 
 def render(manifest: Manifest, **examples: Sequence[Rejection]) -> str:
-    return card.render(manifest, card.Samples(), examples)
+    return render_page(manifest, Samples(), examples)
 
 
 Stored = tuple[str, str, bytes | np.ndarray, tuple[int, int, int]]
@@ -202,7 +205,7 @@ def jpegs(label: str, count: int, start: int = 0) -> list[Stored]:
     ]
 
 
-def open_thumbnail(sample: card.Sample) -> Image.Image:
+def open_thumbnail(sample: Sample) -> Image.Image:
     image = Image.open(io.BytesIO(sample.thumbnail))
     assert image.format == "JPEG"
     return image.convert("RGB")
@@ -227,8 +230,8 @@ def test_the_counts_are_an_equation() -> None:
 
 def test_it_needs_nothing_but_itself() -> None:
     manifest = make_manifest({"train": {"daisy": 8}}, rejected={"empty": 1})
-    sample = card.Sample("daisy/1.jpg", "train", 3, 4, jpeg(1, 3, 4))
-    text = card.render(manifest, card.Samples("jpeg", 8, {"daisy": (sample,)}), {})
+    sample = Sample("daisy/1.jpg", "train", 3, 4, jpeg(1, 3, 4))
+    text = render_page(manifest, Samples("jpeg", 8, {"daisy": (sample,)}), {})
     page = Page(text)
     assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.elements}
     assert all(str(attributes["src"]).startswith("data:image/jpeg;base64,") for attributes in page.all("img"))
@@ -250,8 +253,8 @@ def test_strange_names_stay_text() -> None:
         run={"runner": EVIL},
     )
     rejection = Rejection(EVIL, "", "decode", "corrupt", EVIL)
-    sample = card.Sample(EVIL, EVIL, 3, 4, jpeg(1, 3, 4))
-    page = Page(card.render(manifest, card.Samples(EVIL, 4, {EVIL: (sample,)}), {"corrupt": [rejection]}))
+    sample = Sample(EVIL, EVIL, 3, 4, jpeg(1, 3, 4))
+    page = Page(render_page(manifest, Samples(EVIL, 4, {EVIL: (sample,)}), {"corrupt": [rejection]}))
     assert not page.all("script")
     (image,) = page.all("img")
     assert image["alt"] == EVIL
@@ -442,7 +445,7 @@ def test_of_each_reason_the_first_few_are_read(tmp_path: Path) -> None:
     rejections = [Rejection(f"{number}", "", "list", "empty" if number % 2 else "corrupt", "") for number in range(10)]
     write_rejected(tmp_path, rejections)
     manifest = make_manifest({"train": {"daisy": 9}}, rejected={"empty": 5, "corrupt": 5})
-    found = card.read_rejected_examples(str(tmp_path), manifest)
+    found = read_rejected_examples(str(tmp_path), manifest)
     assert {reason: [item.key for item in items] for reason, items in found.items()} == {
         "empty": ["1", "3", "5"],
         "corrupt": ["0", "2", "4"],
@@ -454,15 +457,15 @@ def test_no_more_of_the_rejected_is_read_than_is_shown(tmp_path: Path) -> None:
     with (tmp_path / "rejected.jsonl").open("ab") as file:
         file.write(b"never reached")
     one = make_manifest({"train": {"daisy": 9}}, rejected={"empty": 1})
-    assert card.read_rejected_examples(str(tmp_path), one)["empty"][0].key == "a"
+    assert read_rejected_examples(str(tmp_path), one)["empty"][0].key == "a"
     two = make_manifest({"train": {"daisy": 9}}, rejected={"empty": 2})
     with pytest.raises(DatasetError, match=r"rejected\.jsonl: line 2 is no rejected input"):
-        card.read_rejected_examples(str(tmp_path), two)
+        read_rejected_examples(str(tmp_path), two)
 
 
 def test_a_data_set_may_lack_the_list_of_the_rejected(tmp_path: Path) -> None:
     manifest = make_manifest({"train": {"daisy": 9}}, rejected={"empty": 1})
-    assert card.read_rejected_examples(str(tmp_path), manifest) == {}
+    assert read_rejected_examples(str(tmp_path), manifest) == {}
 
 
 # Samples
@@ -471,11 +474,11 @@ def test_a_data_set_may_lack_the_list_of_the_rejected(tmp_path: Path) -> None:
 def test_eight_of_each_class_in_the_order_of_the_shards(tmp_path: Path) -> None:
     shards = [jpegs("daisy", 6) + jpegs("roses", 3), jpegs("daisy", 6, 6)]
     manifest = write_data_set(tmp_path, "jpeg", {"train": shards, "test": [jpegs("roses", 2, 3)]})
-    found = card.collect_samples(str(tmp_path), manifest)
+    found = collect_samples(str(tmp_path), manifest)
     assert found.variant == "jpeg"
     assert [sample.key for sample in found.by_class["daisy"]] == [f"daisy/{number}.jpg" for number in range(8)]
     assert [sample.split for sample in found.by_class["roses"]] == ["train"] * 3 + ["test"] * 2
-    page = Page(card.render(manifest, found, {}))
+    page = Page(render_page(manifest, found, {}))
     assert len(page.all("img")) == 13
     assert "Up to 8 of each, uncropped, from the first 17 examples of jpeg" in page.text
 
@@ -484,26 +487,26 @@ def test_reading_ends_when_every_class_has_its_samples(tmp_path: Path) -> None:
     first = jpegs("daisy", 8) + jpegs("roses", 3)
     manifest = write_data_set(tmp_path, "jpeg", {"train": [first, jpegs("daisy", 8, 8)]})
     (tmp_path / "jpeg" / "train-00001-of-00002.tfrecord").unlink()
-    assert card.collect_samples(str(tmp_path), manifest).num_records == 11
+    assert collect_samples(str(tmp_path), manifest).num_records == 11
 
 
 def test_reading_ends_at_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = write_data_set(tmp_path, "jpeg", {"train": [jpegs("daisy", 20) + jpegs("roses", 1)]})
     monkeypatch.setattr(samples, "MOST_RECORDS", 5)
-    found = card.collect_samples(str(tmp_path), manifest)
+    found = collect_samples(str(tmp_path), manifest)
     assert (found.num_records, found.by_class["roses"]) == (5, ())
-    assert "None among the first 5 examples." in Page(card.render(manifest, found, {})).text
+    assert "None among the first 5 examples." in Page(render_page(manifest, found, {})).text
     monkeypatch.setattr(samples, "MOST_BYTES", 1)
-    assert card.collect_samples(str(tmp_path), manifest).num_records == 1
+    assert collect_samples(str(tmp_path), manifest).num_records == 1
 
 
 def test_of_many_classes_the_first_forty_with_examples_are_shown(tmp_path: Path) -> None:
     shard = [image for number in range(45) for image in jpegs(f"class{number:02d}", 1)]
     manifest = write_data_set(tmp_path, "jpeg", {"train": [shard]})
     names = ("absent", *manifest.class_names)
-    found = card.collect_samples(str(tmp_path), dataclasses.replace(manifest, class_names=names))
+    found = collect_samples(str(tmp_path), dataclasses.replace(manifest, class_names=names))
     assert list(found.by_class) == [f"class{number:02d}" for number in range(40)]
-    assert "The first 40 of 45 classes." in Page(card.render(manifest, found, {})).text
+    assert "The first 40 of 45 classes." in Page(render_page(manifest, found, {})).text
 
 
 def test_thumbnails_are_small_whole_and_upright(tmp_path: Path) -> None:
@@ -514,7 +517,7 @@ def test_thumbnails_are_small_whole_and_upright(tmp_path: Path) -> None:
     stream = io.BytesIO()
     lying.save(stream, "JPEG", exif=exif)
     manifest = write_data_set(tmp_path, "jpeg", {"train": [[("a", "daisy", stream.getvalue(), (800, 300, 3))]]})
-    (sample,) = card.collect_samples(str(tmp_path), manifest).by_class["daisy"]
+    (sample,) = collect_samples(str(tmp_path), manifest).by_class["daisy"]
     assert (sample.height, sample.width) == (800, 300)
     thumbnail = open_thumbnail(sample)
     assert thumbnail.size == (66, 176)
@@ -530,7 +533,7 @@ def test_pixels_of_every_kind_are_shown(tmp_path: Path, encoding: str, compressi
     stored = pixels.tobytes() if encoding == "raw" else pixels.reshape(-1).astype(np.float32) / np.float32(255)
     images = {"train": [[("a", "daisy", stored, pixels.shape)]]}
     manifest = write_data_set(tmp_path, encoding, images, compression=compression)
-    (sample,) = card.collect_samples(str(tmp_path), manifest).by_class["daisy"]
+    (sample,) = collect_samples(str(tmp_path), manifest).by_class["daisy"]
     shown = np.asarray(open_thumbnail(sample)).astype(int)
     assert shown.shape == pixels.shape
     assert np.abs(shown - pixels).mean() < 4
@@ -539,14 +542,14 @@ def test_pixels_of_every_kind_are_shown(tmp_path: Path, encoding: str, compressi
 def test_a_huge_array_becomes_a_small_thumbnail(tmp_path: Path) -> None:
     pixels = np.full((3, 4_000, 3), 200, np.uint8)
     manifest = write_data_set(tmp_path, "raw", {"train": [[("a", "daisy", pixels.tobytes(), pixels.shape)]]})
-    (sample,) = card.collect_samples(str(tmp_path), manifest).by_class["daisy"]
+    (sample,) = collect_samples(str(tmp_path), manifest).by_class["daisy"]
     assert open_thumbnail(sample).size == (176, 1)
 
 
 def test_what_pillow_cannot_show_has_no_preview(tmp_path: Path) -> None:
     manifest = write_data_set(tmp_path, "jpeg", {"train": [[("a/<odd>", "daisy", b"\xff\xd8\xff no", (3, 4, 3))]]})
-    found = card.collect_samples(str(tmp_path), manifest)
-    page = Page(card.render(manifest, found, {}))
+    found = collect_samples(str(tmp_path), manifest)
+    page = Page(render_page(manifest, found, {}))
     assert "no preview" in page.text
     assert [attributes["title"] for attributes in page.all("div") if attributes.get("class") == "none"] == [
         "a/<odd>\ntrain, 4x3"
@@ -557,16 +560,16 @@ def test_embeddings_have_no_samples(tmp_path: Path) -> None:
     vector = np.arange(4, dtype=np.float32)
     manifest = write_data_set(tmp_path, "none", {"train": [[("a", "daisy", vector, (224, 224, 3))]]})
     (tmp_path / "embedding" / "train-00000-of-00001.tfrecord").unlink()
-    found = card.collect_samples(str(tmp_path), manifest)
-    assert found == card.Samples()
-    page = Page(card.render(manifest, found, {}))
+    found = collect_samples(str(tmp_path), manifest)
+    assert found == Samples()
+    page = Page(render_page(manifest, found, {}))
     assert "No variant holds images: these are embeddings." in page.text
     assert "embeddings of images" in page.text
 
 
 def test_images_without_labels_are_shown(tmp_path: Path) -> None:
     manifest = write_data_set(tmp_path, "jpeg", {"train": [jpegs("", 2)]})
-    assert len(card.collect_samples(str(tmp_path), manifest).by_class[""]) == 2
+    assert len(collect_samples(str(tmp_path), manifest).by_class[""]) == 2
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
@@ -575,14 +578,14 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
     with pytest.raises(DatasetError, match=r"train-00000-of-00001\.tfrecord: the record at byte .* is cut short"):
-        card.collect_samples(str(tmp_path), manifest)
+        collect_samples(str(tmp_path), manifest)
     with path.open("wb") as stream:
         RecordWriter(stream).write(make_piece(b"no example"))
     with pytest.raises(DatasetError, match=r"train-00000-of-00001\.tfrecord: an example that can't be read"):
-        card.collect_samples(str(tmp_path), manifest)
+        collect_samples(str(tmp_path), manifest)
     path.unlink()
     with pytest.raises(DatasetError, match="the shard is missing"):
-        card.collect_samples(str(tmp_path), manifest)
+        collect_samples(str(tmp_path), manifest)
 
 
 def test_a_cut_gzip_shard_is_named(tmp_path: Path) -> None:
@@ -592,7 +595,7 @@ def test_a_cut_gzip_shard_is_named(tmp_path: Path) -> None:
     path = tmp_path / "pixel" / "train-00000-of-00001.tfrecord.gz"
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(DatasetError, match=r"train-00000-of-00001\.tfrecord\.gz: "):
-        card.collect_samples(str(tmp_path), manifest)
+        collect_samples(str(tmp_path), manifest)
 
 
 def test_five_classes_of_photographs_fit_in_a_megabyte(tmp_path: Path, real_data: Path) -> None:
@@ -602,7 +605,7 @@ def test_five_classes_of_photographs_fit_in_a_megabyte(tmp_path: Path, real_data
             with Image.open(path) as image:
                 shard.append((path.name, folder.name, path.read_bytes(), (image.height, image.width, 3)))
     manifest = write_data_set(tmp_path, "jpeg", {"train": [shard]})
-    page = Path(card.write_card(str(tmp_path), manifest)).read_bytes()
+    page = Path(write_card(str(tmp_path), manifest)).read_bytes()
     assert len(Page(page.decode()).all("img")) == 40
     assert len(page) < 1_000_000
 
@@ -728,7 +731,7 @@ def test_the_page_of_an_existing_data_set_is_made_again(tmp_path: Path, capsys: 
     path = tmp_path / "card.html"
     assert capsys.readouterr().out == f"{path}\n"
     first = path.read_bytes()
-    assert card.write_card(str(tmp_path), manifest) == str(path)
+    assert write_card(str(tmp_path), manifest) == str(path)
     assert path.read_bytes() == first
 
 

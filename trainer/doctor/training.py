@@ -13,7 +13,7 @@ from etl.errors import ConfigError
 from trainer import models
 from trainer.doctor.findings import Training
 from trainer.doctor.timing import time_rate
-from trainer.models.backbone import DRAWN
+from trainer.models.hyperparameters import DRAWN
 from trainer.training.objective import make_objective
 from trainer.training.steps import Steps
 from trainer.training.strategy import Distribution

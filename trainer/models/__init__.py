@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from etl.backbones.mobilenet import IMAGENET
+from etl.backbones.weights import IMAGENET
 from etl.errors import ConfigError
 from trainer import files
-from trainer.models.backbone import DRAWN
-from trainer.models.hyperparameters import HYPERPARAMETERS, Hyperparameter, Value
+from trainer.models.hyperparameters import DRAWN, HYPERPARAMETERS, Hyperparameter, Value
 from trainer.models.transfer import Transfer, check_init_from, init_from
 
 if TYPE_CHECKING:

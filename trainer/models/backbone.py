@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import keras
 
 from etl.backbones import mobilenet
+from etl.backbones.weights import Weights
 from etl.errors import ConfigError
-
-if TYPE_CHECKING:
-    import keras
+from trainer.models.hyperparameters import DRAWN
 
 # The layer of that name, in models that hold one.
 LAYER_NAME = "mobilenet"
-
-# The value of `--weights` for weights drawn at random.
-DRAWN = "none"
 
 
 def base(weights: str, alpha: float, image_size: tuple[int, int]) -> keras.Model:
@@ -31,9 +27,7 @@ def base(weights: str, alpha: float, image_size: tuple[int, int]) -> keras.Model
     Raises:
         ConfigError: the weights can't be had, or are those of another network; the images are too small.
     """
-    import keras
-
-    source = mobilenet.Weights(None if weights == DRAWN else weights, "--weights", _read_bytes)
+    source = Weights(None if weights == DRAWN else weights, "--weights", _read_bytes)
     network = mobilenet.build(source, alpha, image_size, pooling=None)
     # For its name, which Keras' own function takes only in later versions.
     named: keras.Model = keras.Model(network.inputs, network.outputs[0], name=LAYER_NAME)
@@ -64,8 +58,6 @@ def unfreeze(network: keras.Model, first: str, *, normalise: bool) -> None:
     Raises:
         ConfigError: no layer has that name.
     """
-    import keras
-
     if not first:
         return
     names = [layer.name for layer in network.layers[1:]]

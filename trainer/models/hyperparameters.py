@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from etl.backbones.mobilenet import ALPHAS
+from etl.backbones.weights import ALPHAS
 from etl.cli import to_whole
 from etl.errors import ConfigError
+
+# The value of `--weights` for weights drawn at random.
+DRAWN = "none"
 
 # None only as a default: the data set says it.
 Value: TypeAlias = "int | float | bool | str | None"

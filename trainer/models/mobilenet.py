@@ -7,6 +7,7 @@ import keras
 from trainer.layers import RandomColorDistortion, RandomCropOrCenter, RandomFlip, ToFloat
 from trainer.models import backbone
 from trainer.models.heads import classify
+from trainer.models.hyperparameters import DRAWN
 
 
 def build(
@@ -52,7 +53,7 @@ def build(
     """
     height, width = (round(side * crop_ratio) for side in image_size)
     network = backbone.base(weights, alpha, (height, width))
-    backbone.unfreeze(network, unfreeze_from, normalise=weights == backbone.DRAWN)
+    backbone.unfreeze(network, unfreeze_from, normalise=weights == DRAWN)
 
     images = x = keras.Input((*image_size, 3), dtype="uint8", name="images")
     if (height, width) != image_size:

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import tensorflow as tf
+
 from etl.errors import ConfigError
 
 PACKAGE = "tensorflow-io"
@@ -46,8 +48,6 @@ def load(option: str, got: object) -> Any:
 
 
 def _load(option: str, got: object) -> ModuleType:
-    import tensorflow as tf
-
     found = importlib.util.find_spec("tensorflow_io")
     if found is None or not found.submodule_search_locations:
         raise ConfigError(option, got, f"{PACKAGE}, which is not installed", MEND)

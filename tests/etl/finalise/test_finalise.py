@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import card
+from etl.card import card
 from etl.config import EtlConfig
 from etl.errors import DatasetError, StorageError
 from etl.finalise.facts import PlanFacts
