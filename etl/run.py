@@ -8,9 +8,10 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from etl import interrupts, progress, storage
+from etl import interrupts, storage
 from etl.backbones.weights import IMAGENET
 from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
@@ -29,12 +30,14 @@ from etl.process import lifecycle
 from etl.records import Unit
 from etl.runners import failures
 from etl.runners.dataflow import is_dataflow
-from etl.runners.dataflow.launch import Launch
-from etl.runners.registry import IN_PROCESS, make_options, make_runner, works_here
+from etl.runners.names import IN_PROCESS
 from etl.sources.files import archive
 from etl.storage import locks, publishing
 from etl.words import quantity
-from etl.work import workers
+
+if TYPE_CHECKING:
+    from etl.runners.dataflow.launch import DataflowRun
+    from etl.runners.run import BeamRun
 
 _RESUME = "the same command with --resume goes on from what is done"
 
@@ -47,41 +50,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _write(command)
 
 
-def _launch(command: Command) -> Launch | None:
+def _make_dataflow_run(command: Command) -> DataflowRun | None:
     """Returns the run on Dataflow, its options checked, if it is one; only then is Beam imported by now."""
     if not is_dataflow(command.runner):
         return None
+    say_loading("apache_beam")
+    from etl.runners.beam_options import make_options
+    from etl.runners.dataflow.launch import DataflowRun
+
     options = make_options(command.beam_args, command.runner)
-    return Launch(command.config, options, dry_run=command.dry_run)
+    return DataflowRun(command.config, options, dry_run=command.dry_run)
+
+
+def _make_beam_run(command: Command) -> BeamRun:
+    """Returns the run on any other runner."""
+    say_loading("apache_beam")
+    from etl.runners.run import BeamRun
+
+    return BeamRun(command.config, command.beam_args, command.runner, _RESUME)
 
 
 def _show(command: Command) -> int:
     """Shows what a run would read and write, and the job that Dataflow would get."""
     config, started = command.config, time.time()
-    launch = _launch(command)
+    dataflow = _make_dataflow_run(command)
     # A store is asked only where photographs lie there: a job can be shown without an account.
     if storage.is_local(config.output) or not storage.is_local(config.options.input or ""):
         _check_output(config)
-    if launch is None:
+    if dataflow is None:
         _check_weights(config, load=False)
     with archive.offline(), Plan(config) as plan:
         _fill(plan, keeps=False)
         print_plan(plan)
-        if launch is not None:
+        if dataflow is not None:
             run_id = _new_run_id()
             units = [unit for unit, _ in plan.units(_plan_dir(config, run_id))]
-            launch.show(_facts(command, plan, units, run_id, started), units)
+            dataflow.show(_facts(command, plan, units, run_id, started), units)
     return EXIT_OK
 
 
 def _write(command: Command) -> int:
     """Writes the data set."""
     config, started = command.config, time.time()
-    launch = _launch(command)
+    dataflow = _make_dataflow_run(command)
     storage.check_writable(config.output)
     with _holding(config):
         replaces = _check_output(config)
-        return _write_held(command, launch, replaces, started)
+        return _write_held(command, dataflow, replaces, started)
 
 
 @contextmanager
@@ -97,18 +112,18 @@ def _holding(config: EtlConfig) -> Iterator[None]:
         yield
 
 
-def _write_held(command: Command, launch: Launch | None, replaces: str, started: float) -> int:
+def _write_held(command: Command, dataflow: DataflowRun | None, replaces: str, started: float) -> int:
     """Writes the data set into an output that this run holds; `replaces` tells which one is there now."""
     config = command.config
     _check_weights(config, load=False)
     with Plan(config) as plan:
         # What is wrong with the input shows before anything heavy is imported; all that is wrong with the options
         # before anything is listed.
-        loads_weights = launch is None and "embedding" in config.variants
+        loads_weights = dataflow is None and "embedding" in config.variants
         if command.runner in IN_PROCESS or loads_weights:
             say_loading("apache_beam", "tensorflow")
             load_tensorflow()
-        run = launch or Here(command)
+        run = dataflow or _make_beam_run(command)
         _check_weights(config, load=loads_weights)
         _fill(plan, keeps=True)
         notes = plan.source_notes
@@ -251,7 +266,7 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
     return facts, units
 
 
-def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Unit]) -> bool:
+def _run(run: DataflowRun | BeamRun, config: EtlConfig, facts: PlanFacts, units: list[Unit]) -> bool:
     """Runs the pipeline to its end; returns whether it waited for that.
 
     Raises:
@@ -269,43 +284,6 @@ def _run(run: Launch | Here, config: EtlConfig, facts: PlanFacts, units: list[Un
         # There is nothing in it that another run could use.
         publishing.discard(own_dir)
         raise
-
-
-class Here:
-    """A run that this process waits for, on any runner that needs nothing more.
-
-    Args:
-        command: What to do.
-
-    Raises:
-        ConfigError: the runner's options are wrong, or what it has to reach doesn't answer.
-    """
-
-    hint = _RESUME
-
-    def __init__(self, command: Command) -> None:
-        self._config = command.config
-        self._options = make_options(command.beam_args, command.runner)
-        self._runner = make_runner(command.runner, self._options)
-        self._reports = works_here(command.runner, self._options)
-
-    def run(self, facts: PlanFacts, units: list[Unit]) -> bool:
-        """Runs the pipeline to its end; returns True. Raises whatever the runner makes of an error in a step."""
-        import apache_beam as beam
-
-        from etl.runners.pipeline import build
-
-        pipeline = beam.Pipeline(runner=self._runner, options=self._options)
-        build(pipeline, self._config, facts, units)
-        total = sum(unit.num_images for unit in units if not unit.done_path)
-        # Workers elsewhere report to nobody here: what they have written tells how far they are.
-        followed = nullcontext() if self._reports else workers.follow(facts.building_dir(self._config.output), units)
-        with progress.step("write", total, then="publishing"):
-            with followed:
-                pipeline.run().wait_until_finish()
-            # What was done since the last look lies elsewhere by now.
-            progress.complete()
-        return True
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ SHARED = {
     *("etl.paths", "etl.process", "etl.progress", "etl.storage", "etl.words"),
 }
 # What batch prediction, a command that runs on Beam, takes besides.
-BATCH_ONLY = {"etl.runners.dataflow", "etl.runners.failures", "etl.runners.registry"}
+BATCH_ONLY = {
+    f"etl.runners.{name}" for name in ("beam_options", "dataflow", "factory", "failures", "names", "registry")
+}
 
 # Rooms that only few others may enter: the kinds of store, behind the storage layer.
 PRIVATE = {
@@ -64,7 +66,7 @@ PRIVATE = {
 
 # Who may import Beam: its runners, the store that authenticates as Beam does, and the one command of the trainer that
 # runs on it.
-BEAM = {"etl.run", "etl.runners", "etl.storage.gcs", "trainer.serving.batch.pipeline"}
+BEAM = {"etl.runners", "etl.storage.gcs", "trainer.serving.batch.pipeline"}
 
 # Modules that lie loose in a package, beside its rooms.
 MAX_LOOSE = 12

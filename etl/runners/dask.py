@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import apache_beam as beam
+import distributed
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask import dask_runner
 from apache_beam.runners.dask.overrides import _GroupByKeyOnly
@@ -61,14 +62,24 @@ class DaskRunner(dask_runner.DaskRunner):
         return result
 
 
+def set_options(options: PipelineOptions, given: set[str]) -> None:
+    """Has each unit be a task of its own, unless the size of tasks is given.
+
+    Args:
+        options: Changed in place.
+        given: Names of the options on the command line.
+    """
+    if not {"--dask_partition_size", "--dask_npartitions"} & given:
+        # Beam's own default puts 128 units into one task: nearly every job would run on one worker.
+        options.view_as(dask_runner.DaskOptions).partition_size = 1
+
+
 def check(options: PipelineOptions) -> None:
     """Checks that a scheduler answers, and says so where it has no workers yet.
 
     Raises:
         ConfigError: none does.
     """
-    import distributed
-
     wanted = options.view_as(dask_runner.DaskOptions).get_all_options(drop_default=True, current_only=True)
     place = {name: wanted[name] for name in ("address", "scheduler_file") if name in wanted}
     if not place:

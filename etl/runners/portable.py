@@ -7,14 +7,24 @@ import re
 import shutil
 import socket
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import apache_beam
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    PrismRunnerOptions,
+    SetupOptions,
+    SparkRunnerOptions,
+    WorkerOptions,
+)
+from apache_beam.runners.runner import create_runner
 
 from etl.errors import ConfigError
+from etl.runners.prism import PrismRunner
 
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-NAMES = ("PrismRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
 # Beam calls the logger of a server by its class, see `etl.runners.prism`.
 PRISM_LOGGER = "PrismServer"
 
@@ -46,12 +56,10 @@ def _set_environment(options: PipelineOptions, name: str) -> None:
     Raises:
         ConfigError: it would be a stock image of Beam's, in which nothing of ours is.
     """
-    from apache_beam.options import pipeline_options as beam_options
-
-    portable = options.view_as(beam_options.PortableOptions)
+    portable = options.view_as(PortableOptions)
     if portable.environment_type:
         return
-    flink, spark = options.view_as(beam_options.FlinkRunnerOptions), options.view_as(beam_options.SparkRunnerOptions)
+    flink, spark = options.view_as(FlinkRunnerOptions), options.view_as(SparkRunnerOptions)
     if (
         (name == "PrismRunner" and not portable.job_endpoint)
         or (name == "FlinkRunner" and flink.flink_master.strip() in _LOCAL_FLINK and not portable.job_endpoint)
@@ -59,7 +67,7 @@ def _set_environment(options: PipelineOptions, name: str) -> None:
     ):
         portable.environment_type = "LOOPBACK"
         return
-    workers, setup = options.view_as(beam_options.WorkerOptions), options.view_as(beam_options.SetupOptions)
+    workers, setup = options.view_as(WorkerOptions), options.view_as(SetupOptions)
     if not (workers.sdk_container_image or setup.setup_file or setup.extra_packages or portable.environment_options):
         raise ConfigError(
             "--environment_type",
@@ -76,27 +84,21 @@ def _set_prism(options: PipelineOptions, given: set[str]) -> None:
     Raises:
         ConfigError: there is none.
     """
-    from apache_beam.options import pipeline_options as beam_options
-
     if "--prism_log_level" not in given:
-        options.view_as(beam_options.PrismRunnerOptions).prism_log_level = "error"
-    if options.view_as(beam_options.PortableOptions).job_endpoint:
+        options.view_as(PrismRunnerOptions).prism_log_level = "error"
+    if options.view_as(PortableOptions).job_endpoint:
         return
-    prism = options.view_as(beam_options.PrismRunnerOptions)
+    prism = options.view_as(PrismRunnerOptions)
     path = prism.prism_location or shutil.which("prism")
     if path is None or not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        import apache_beam
-
         package = f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
         mend = f"build it with `go install {package}`, which puts it into ~/go/bin (or $GOBIN)"
         raise ConfigError("--prism_location", path, "the path of Prism's program, or prism on the PATH", mend)
     prism.prism_location = path
 
 
-def works_here(options: PipelineOptions) -> bool:
+def runs_in_threads(options: PipelineOptions) -> bool:
     """Tells whether workers are threads of this process."""
-    from apache_beam.options.pipeline_options import DebugOptions, PortableOptions
-
     in_threads = not options.view_as(DebugOptions).lookup_experiment("use_loopback_process_worker", False)
     return in_threads and options.view_as(PortableOptions).environment_type == "LOOPBACK"
 
@@ -104,11 +106,7 @@ def works_here(options: PipelineOptions) -> bool:
 def make_runner(name: str) -> Any:
     """Returns the runner of a name."""
     if name == "PrismRunner":
-        from etl.runners.prism import PrismRunner
-
         return PrismRunner()
-    from apache_beam.runners.runner import create_runner
-
     return create_runner(name)
 
 
@@ -118,9 +116,7 @@ def check_servers(name: str, options: PipelineOptions) -> None:
     Raises:
         ConfigError: one isn't.
     """
-    from apache_beam.options import pipeline_options as beam_options
-
-    portable = options.view_as(beam_options.PortableOptions)
+    portable = options.view_as(PortableOptions)
     endpoint = portable.job_endpoint
     if endpoint and endpoint != "embed":
         _check_answers("--job_endpoint", endpoint, "the address of a job server that answers, as localhost:8099")

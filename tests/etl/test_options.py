@@ -6,7 +6,7 @@ import pytest
 
 from etl.errors import ConfigError
 from etl.options import parse, parser
-from etl.runners.registry import make_options
+from etl.runners.beam_options import make_options
 
 BASE = ["--source", "folder", "--input", "in", "--output", "out"]
 

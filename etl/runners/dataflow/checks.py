@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from etl import paths, storage
 from etl.config import EtlConfig
 from etl.errors import ConfigError
 from etl.sources import declared
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
 _BUCKET = r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9]"
 _PROJECT = re.compile(r"[a-z][-a-z0-9:.]+[a-z0-9]")
@@ -48,8 +46,6 @@ def check_options(options: PipelineOptions) -> None:
     _check_forms(values)
     _check_conflicts(values)
     _check_files(values)
-    from apache_beam.options.pipeline_options import GoogleCloudOptions
-
     options.view_as(GoogleCloudOptions).region = values["region"]
 
 

@@ -6,17 +6,23 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    SetupOptions,
+    TestOptions,
+)
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.runners.dataflow.internal import apiclient
 
 from etl import storage
 from etl.cli import console, hushed
 from etl.errors import ConfigError
 from etl.finalise.report import new_table
-
-if TYPE_CHECKING:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.portability.api import beam_runner_api_pb2
 
 # What Dataflow takes of a job's graph, in bytes.
 MAX_GRAPH_BYTES = 10_000_000
@@ -68,8 +74,6 @@ def set_dry(options: PipelineOptions) -> None:
     Raises:
         ConfigError: an option that needs the cloud.
     """
-    from apache_beam.options.pipeline_options import DebugOptions, SetupOptions, TestOptions
-
     engine = options.view_as(SetupOptions).prebuild_sdk_container_engine
     if engine:
         mend = "which would be built now; give its name as --sdk_container_image instead"
@@ -88,9 +92,6 @@ def make_job(pipeline: beam.Pipeline) -> Job:
     Returns:
         The job; its package has been built, nothing was staged.
     """
-    from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-    from apache_beam.runners.dataflow.internal import apiclient
-
     staged: dict[str, int] = {}
 
     class Client(apiclient.DataflowApplicationClient):

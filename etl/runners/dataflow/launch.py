@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from etl import progress
 from etl.cli import note
 from etl.config import EtlConfig
+from etl.finalise.facts import PlanFacts
+from etl.records import Unit
 from etl.runners.dataflow import checks, job, package
 from etl.runners.dataflow.submit import Submission
+from etl.runners.pipeline import build
 from etl.work import workers
 
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
-    from etl.finalise.facts import PlanFacts
-    from etl.records import Unit
-
-
-class Launch:
+class DataflowRun:
     """Checks a run's options where it is made; nothing is asked of the cloud.
 
     Args:
@@ -34,8 +33,6 @@ class Launch:
     """
 
     def __init__(self, config: EtlConfig, options: PipelineOptions, *, dry_run: bool) -> None:
-        from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
-
         checks.check_options(options)
         if dry_run:
             job.set_dry(options)
@@ -61,11 +58,6 @@ class Launch:
         Raises:
             ConfigError: a path is where workers can't reach it.
         """
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import DebugOptions
-
-        from etl.runners.pipeline import build
-
         path = self._options.view_as(DebugOptions).dataflow_job_file
         with package.packaged(self._options) as requirements:
             pipeline = beam.Pipeline(runner="DataflowRunner", options=self._options)
@@ -85,11 +77,6 @@ class Launch:
         Raises:
             RunError: it could not be submitted, failed, or was cancelled.
         """
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import StandardOptions
-
-        from etl.runners.pipeline import build
-
         with package.packaged(self._options):
             pipeline = beam.Pipeline(runner="DataflowRunner", options=self._options)
             build(pipeline, self._config, facts, units)

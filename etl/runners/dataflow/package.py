@@ -15,13 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, WorkerOptions
 
 import etl
 from etl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
 PACKAGES = ("etl", "trainer")
 
@@ -57,8 +55,6 @@ def packaged(options: PipelineOptions) -> Iterator[tuple[str, ...]]:
     Raises:
         ConfigError: setuptools, with which Beam builds the package, isn't installed here.
     """
-    from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
-
     setup = options.view_as(SetupOptions)
     is_prebuilt = options.view_as(WorkerOptions).sdk_container_image and not setup.prebuild_sdk_container_engine
     if setup.setup_file or is_prebuilt:

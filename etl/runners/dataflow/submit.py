@@ -9,15 +9,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+from apache_beam.runners.runner import PipelineState
 
 from etl.cli import note
 from etl.errors.causes import cause, essence
 from etl.runners.dataflow.hints import mend_for
 from etl.runners.failures import RunError
-
-if TYPE_CHECKING:
-    import apache_beam as beam
 
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
 _LOGGER = "apache_beam.runners.dataflow.dataflow_runner"
@@ -71,8 +73,6 @@ class Submission:
         Raises:
             RunError: it could not be submitted.
         """
-        from apache_beam.options.pipeline_options import GoogleCloudOptions
-
         cloud = self._pipeline.options.view_as(GoogleCloudOptions)
         note("packaging, staging and submitting the job")
         try:
@@ -95,9 +95,6 @@ class Submission:
         Raises:
             RunError: the job failed or was cancelled, or could not be asked any more.
         """
-        from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
-        from apache_beam.runners.runner import PipelineState
-
         runner = self._result._runner
         try:
             with _plain_messages():

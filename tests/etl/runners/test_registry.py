@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import (
 
 from etl.errors import ConfigError
 from etl.options import parse
-from etl.runners import registry
+from etl.runners import beam_options, factory
 
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 
@@ -76,22 +76,22 @@ def test_dask_without_its_packages_names_the_extra() -> None:
 @pytest.mark.skipif(not HAS_DASK, reason="dask and distributed aren't installed")
 def test_dask_works_on_single_units_unless_told_otherwise() -> None:
     sizes = [
-        registry.make_options(arguments, "DaskRunner").get_all_options()["partition_size"]
+        beam_options.make_options(arguments, "DaskRunner").get_all_options()["partition_size"]
         for arguments in ([], ["--dask_partition_size", "3"], ["--dask_partition_size=4"], ["--dask_npartitions", "5"])
     ]
     assert sizes == [1, 3, 4, None]
 
 
 def test_the_main_module_is_never_pickled() -> None:
-    options = registry.make_options(["--save_main_session"], None)
+    options = beam_options.make_options(["--save_main_session"], None)
     assert options.view_as(SetupOptions).save_main_session is False
 
 
 def test_prism_gets_workers_in_this_process_unless_told_otherwise(prism: str) -> None:
     location = ["--prism_location", prism]
-    here = registry.make_options(location, "PrismRunner")
+    here = beam_options.make_options(location, "PrismRunner")
     assert environment(here) == "LOOPBACK"
-    assert registry.works_here("PrismRunner", here)
+    assert factory.runs_in_threads("PrismRunner", here)
     assert here.view_as(PrismRunnerOptions).prism_log_level == "error"
     external = [
         "--environment_type",
@@ -101,15 +101,15 @@ def test_prism_gets_workers_in_this_process_unless_told_otherwise(prism: str) ->
         "--prism_log_level",
         "info",
     ]
-    elsewhere = registry.make_options([*location, *external], "PrismRunner")
+    elsewhere = beam_options.make_options([*location, *external], "PrismRunner")
     assert environment(elsewhere) == "EXTERNAL"
-    assert not registry.works_here("PrismRunner", elsewhere)
+    assert not factory.runs_in_threads("PrismRunner", elsewhere)
     assert elsewhere.view_as(PrismRunnerOptions).prism_log_level == "info"
 
 
 def test_prism_is_found_on_the_path(prism: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(prism).parent))
-    options = registry.make_options([], "PrismRunner")
+    options = beam_options.make_options([], "PrismRunner")
     assert options.view_as(PrismRunnerOptions).prism_location == prism
 
 
@@ -117,7 +117,7 @@ def test_prism_is_found_on_the_path(prism: str, monkeypatch: pytest.MonkeyPatch)
 def test_prism_is_never_downloaded(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"--prism_location: .*`go install github.com/apache/beam/.*/cmd/prism@v2\."):
-        registry.make_options(arguments, "PrismRunner")
+        beam_options.make_options(arguments, "PrismRunner")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_prism_is_never_downloaded(arguments: list[str], tmp_path: Path, monkeyp
     ],
 )
 def test_a_cluster_that_the_job_server_starts_uses_this_process(name: str, arguments: list[str]) -> None:
-    assert environment(registry.make_options(arguments, name)) == "LOOPBACK"
+    assert environment(beam_options.make_options(arguments, name)) == "LOOPBACK"
 
 
 @pytest.mark.parametrize(
@@ -143,30 +143,30 @@ def test_a_cluster_that_the_job_server_starts_uses_this_process(name: str, argum
 )
 def test_workers_in_an_image_without_this_package_are_refused(name: str, arguments: list[str]) -> None:
     with pytest.raises(ConfigError, match="--environment_type: got None, expected EXTERNAL.*or DOCKER"):
-        registry.make_options(arguments, name)
+        beam_options.make_options(arguments, name)
     image = ["--environment_type", "DOCKER", "--environment_config", "example.org/petalstream:1"]
-    assert environment(registry.make_options([*arguments, *image], name)) == "DOCKER"
+    assert environment(beam_options.make_options([*arguments, *image], name)) == "DOCKER"
 
 
 def test_a_portable_runner_needs_an_address() -> None:
-    options = registry.make_options(["--environment_type", "LOOPBACK"], "PortableRunner")
+    options = beam_options.make_options(["--environment_type", "LOOPBACK"], "PortableRunner")
     with pytest.raises(ConfigError, match="--job_endpoint: got None, expected the address of a job server"):
-        registry.make_runner("PortableRunner", options)
+        factory.make_runner("PortableRunner", options)
 
 
 @pytest.mark.parametrize("address", [None, "cluster", "cluster:"])
 def test_a_job_server_that_does_not_answer_is_named(address: str | None, nowhere: str) -> None:
     arguments = ["--environment_type", "LOOPBACK", "--job_endpoint", address or nowhere]
-    options = registry.make_options(arguments, "PortableRunner")
+    options = beam_options.make_options(arguments, "PortableRunner")
     with pytest.raises(ConfigError, match=f"--job_endpoint: got '{address or nowhere}', expected the address"):
-        registry.make_runner("PortableRunner", options)
+        factory.make_runner("PortableRunner", options)
 
 
 def test_a_worker_pool_that_does_not_answer_is_named(prism: str, nowhere: str) -> None:
     external = ["--environment_type", "EXTERNAL", "--environment_config", nowhere]
-    options = registry.make_options(["--prism_location", prism, *external], "PrismRunner")
+    options = beam_options.make_options(["--prism_location", prism, *external], "PrismRunner")
     with pytest.raises(ConfigError, match=f"--environment_config: got '{nowhere}', .*worker_pool_main"):
-        registry.make_runner("PrismRunner", options)
+        factory.make_runner("PrismRunner", options)
 
 
 @pytest.mark.parametrize(("name", "option"), [("FlinkRunner", "flink"), ("SparkRunner", "spark")])
@@ -178,13 +178,13 @@ def test_what_is_no_jar_of_a_job_server_is_named(
     java.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     for jar, mend in (("no.jar", "there is no such file"), (str(java), "this file is none")):
-        options = registry.make_options([f"--{option}_job_server_jar", jar], name)
+        options = beam_options.make_options([f"--{option}_job_server_jar", jar], name)
         with pytest.raises(ConfigError, match=f"--{option}_job_server_jar: got '{jar}', .*; {mend}"):
-            registry.make_runner(name, options)
+            factory.make_runner(name, options)
 
 
 def test_a_job_server_needs_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    options = registry.make_options([], "FlinkRunner")
+    options = beam_options.make_options([], "FlinkRunner")
     with pytest.raises(ConfigError, match="--runner: got 'FlinkRunner', expected Java on the PATH"):
-        registry.make_runner("FlinkRunner", options)
+        factory.make_runner("FlinkRunner", options)

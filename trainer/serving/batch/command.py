@@ -17,7 +17,8 @@ from etl import interrupts, progress, storage
 from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path, say_loading
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.runners import failures, registry
-from etl.runners.dataflow import checks, is_dataflow
+from etl.runners.dataflow import is_dataflow
+from etl.runners.names import IN_PROCESS
 from etl.storage import locks
 from etl.words import quantity
 from trainer.files import is_remote
@@ -140,7 +141,11 @@ def _check_cloud(arguments: argparse.Namespace, beam_args: Sequence[str]) -> Non
     Raises:
         ConfigError: an option is missing or wrong, or a path is where workers can't reach it.
     """
-    checks.check_options(registry.make_options(beam_args, arguments.runner))
+    say_loading("apache_beam")
+    from etl.runners.beam_options import make_options
+    from etl.runners.dataflow import checks
+
+    checks.check_options(make_options(beam_args, arguments.runner))
     for name in ("model_dir", "input", "output"):
         expected = "a path on Cloud Storage, as gs://my-bucket/predictions, which Dataflow's workers can reach"
         checks.check_gs(f"--{name}", getattr(arguments, name), expected)
@@ -188,18 +193,18 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
     """
     if not is_remote(job.model_dir):
         find_model(job.model_dir)
-    if runner in registry.IN_PROCESS:
+    if runner in IN_PROCESS:
         say_loading("apache_beam", "tensorflow")
         load_tensorflow()
     say_loading("apache_beam")
     from trainer.serving.batch import pipeline
 
-    if runner in registry.IN_PROCESS:
+    if runner in IN_PROCESS:
         # Before any work; the pipeline finds it loaded.
         pipeline.load(job.model_dir, job.run_id)
     # Of an object store the lines are not read twice, and workers elsewhere report to nobody here.
     total = count_lines(job.input) if storage.is_local(job.input) else None
-    shown = progress.step("predict", total, "instances") if runner in registry.IN_PROCESS else nullcontext()
+    shown = progress.step("predict", total, "instances") if runner in IN_PROCESS else nullcontext()
     # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
     with failures.telling(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
         pipeline.run(job, units, runner, beam_args)

@@ -11,9 +11,10 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from etl.cli import load_tensorflow
-from etl.runners import registry
+from etl.runners.beam_options import make_options
 from etl.runners.dataflow import is_dataflow, package
 from etl.runners.dataflow.submit import Submission
+from etl.runners.factory import make_runner
 from etl.runners.failures import leaving
 from trainer.serving import served_model
 from trainer.serving.batch.gather import finalise
@@ -82,7 +83,7 @@ def load(model_dir: str, run_id: str) -> ServedModel:
 
 def run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequence[str]) -> None:
     """Runs the whole job to its end; raises whatever the runner makes of an error in a step."""
-    options = registry.make_options(beam_args, runner)
+    options = make_options(beam_args, runner)
     if is_dataflow(runner):
         options.view_as(StandardOptions).runner = "DataflowRunner"
         with package.packaged(options):
@@ -95,7 +96,7 @@ def run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequence
             submission.cancel()
             raise
         return
-    _build(job, units, registry.make_runner(runner, options), options).run().wait_until_finish()
+    _build(job, units, make_runner(runner, options), options).run().wait_until_finish()
 
 
 def _build(job: Job, units: Sequence[Unit], runner: Any, options: PipelineOptions) -> beam.Pipeline:

@@ -8,8 +8,8 @@ import pytest
 
 from etl.config import EtlConfig
 from etl.errors import ConfigError
+from etl.runners.beam_options import make_options
 from etl.runners.dataflow import checks, is_dataflow
-from etl.runners.registry import make_options
 from etl.sources.options import SourceOptions
 
 NEEDED = {"--project": "my-project", "--region": "europe-west4", "--temp_location": "gs://my-bucket/tmp"}

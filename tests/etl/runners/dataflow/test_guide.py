@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from etl.options import parse
+from etl.runners.beam_options import make_options
 from etl.runners.dataflow import checks
 from etl.runners.dataflow.hints import MENDS, mend_for
-from etl.runners.registry import make_options
 
 ROOT = Path(__file__).parents[4]
 GUIDE = (ROOT / "docs" / "dataflow.md").read_text(encoding="utf-8")

@@ -17,9 +17,9 @@ from etl.config import EtlConfig
 from etl.errors import ConfigError
 from etl.finalise.facts import PlanFacts
 from etl.records import Unit
+from etl.runners.beam_options import make_options
 from etl.runners.dataflow import job
 from etl.runners.pipeline import build
-from etl.runners.registry import make_options
 from tests.photos import make_folder
 
 ROOT = Path(__file__).parents[4]

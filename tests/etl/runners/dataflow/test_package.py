@@ -13,8 +13,8 @@ import pytest
 
 import etl
 from etl.errors import ConfigError
+from etl.runners.beam_options import make_options
 from etl.runners.dataflow import package
-from etl.runners.registry import make_options
 
 ROOT = Path(__file__).parents[4]
 
