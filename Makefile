@@ -46,7 +46,7 @@ FAST_TESTS = tests/test_imports.py tests/test_locks.py tests/benchmarks/test_rep
 	tests/etl/format/test_schema.py tests/etl/format/test_tfrecord.py tests/etl/plan/test_sharding.py tests/etl/plan/test_digests.py tests/etl/storage/test_publishing.py tests/etl/test_card.py \
 	tests/etl/images/test_sniff.py tests/etl/images/test_jpeg.py tests/etl/images/test_normalise.py tests/etl/images/test_other_forms.py \
 	tests/etl/sources/files/test_archive.py tests/etl/sources/test_cifar10.py tests/etl/sources/test_csv.py tests/etl/sources/test_folder.py tests/etl/sources/test_pets.py tests/etl/sources/files/test_tree.py \
-	tests/trainer/ingest/test_config.py tests/trainer/ingest/test_plan.py tests/trainer/ingest/test_shares.py tests/trainer/ingest/test_windows.py tests/trainer/layers/test_layers_in_models.py \
+	tests/trainer/ingest/test_config.py tests/trainer/ingest/test_plan.py tests/trainer/ingest/test_shares.py tests/etl/images/graph/test_windows.py tests/trainer/layers/test_layers_in_models.py \
 	tests/trainer/models/test_hyperparameters.py tests/trainer/test_config.py tests/trainer/test_data.py tests/trainer/training/test_progress.py \
 	tests/trainer/tune/test_parameters.py tests/trainer/tune/test_spec.py tests/trainer/vertex/test_commands.py tests/trainer/test_environment.py \
 	tests/trainer/vertex/api/test_options.py tests/trainer/vertex/api/test_requests.py tests/trainer/vertex/test_resources.py tests/trainer/vertex/training/test_specs.py

@@ -70,7 +70,7 @@ def _load(path: str, option: str) -> tuple[str, Manifest]:
 
 def _inspect(data_dir: str, manifest: Manifest, sheet_path: str) -> int:
     sheet = ContactSheet(f"{manifest.dataset}: {quantity(manifest.counts.written, 'image')}", manifest.class_names)
-    with_images = [variant.name for variant in manifest.variants.values() if variant.image.encoding != "none"]
+    with_images = [variant.name for variant in manifest.variants.values() if variant.encoding.has_images]
     first = with_images[0] if with_images else ""
 
     def see(variant: Variant, example: Example) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from etl.format import manifest as manifests
 from etl.format import schema
-from etl.format.features import ExtraValue, FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan import sharding
 

@@ -190,9 +190,7 @@ def resolve(config: TrainConfig, manifest: Manifest) -> Data:
 def _choose_variant(config: TrainConfig, spec: ModelSpec, manifest: Manifest) -> Variant:
     """Returns the variant that is named, or the only one that the model can take."""
     is_embedding = spec.takes == "embeddings"
-    fitting = [
-        name for name, variant in manifest.variants.items() if (variant.image.encoding == "none") == is_embedding
-    ]
+    fitting = [name for name, variant in manifest.variants.items() if variant.encoding.has_images != is_embedding]
     if is_embedding and not fitting:
         raise ConfigError(
             "--model",
@@ -231,5 +229,5 @@ def _check_resizing(config: TrainConfig, spec: ModelSpec, variant: Variant, imag
     stored = f"{variant.name} is stored in {image_size[0]}x{image_size[1]} ({variant.image.resize}) already"
     if config.resize not in (None, variant.image.resize):
         raise ConfigError("--resize", config.resize, "no other way of resizing", stored)
-    if config.random_crop and variant.image.encoding not in ("jpeg", managed.ENCODING):
+    if config.random_crop and not variant.encoding.is_file:
         raise ConfigError("--random_crop", True, "pixels larger than --image_size", stored)

@@ -9,7 +9,7 @@ from etl.card import charts, figures
 from etl.card.charts import Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
 from etl.format.features import FeatureSpec
-from etl.format.manifest import ImageSpec, Manifest, Statistics, Variant
+from etl.format.manifest import Manifest, Statistics, Variant
 from etl.records import Rejection
 from etl.words import quantity
 
@@ -21,12 +21,6 @@ _FEATURES = {
     "label_int": "its place among the class names",
     "shape": "height, width and channels of the decoded image",
     "digest": "MD5 of the source file, in hexadecimal",
-    "image_embedding": "what the network makes of the image",
-}
-_IMAGES = {
-    "jpeg": "a JPEG file",
-    "raw": "the pixels, row by row, red first, 0 to 255",
-    "float_list": "the pixels in [0, 1], row by row, red first",
 }
 _RESIZES = {"pad": "padded", "crop": "cropped", "stretch": "stretched"}
 
@@ -105,9 +99,9 @@ def variants_section(manifest: Manifest) -> Markup:
     return section("variants", "Variants", *(_variant(variant) for variant in manifest.variants.values()))
 
 
-def describe_image(image: ImageSpec) -> str:
+def describe_image(variant: Variant) -> str:
     """Says in a few words how a variant stores its images."""
-    kind = {"none": "embeddings of images", "jpeg": "JPEG files"}.get(image.encoding, f"pixels ({image.dtype})")
+    image, kind = variant.image, variant.encoding.kind(variant.image)
     if not image.size:
         return f"{kind} at their own sizes"
     how = f"{_RESIZES[image.resize]} to" if image.resize in _RESIZES else "of"
@@ -161,7 +155,7 @@ def _variant(variant: Variant) -> Markup:
     rows = [[code(name), code(_dtype(spec)), _meaning(variant, name)] for name, spec in variant.features.items()]
     num_shards = sum(len(split.shards) for split in variant.splits.values())
     num_bytes = sum(split.num_bytes for split in variant.splits.values())
-    facts = f"{_upper(describe_image(variant.image))}; "
+    facts = f"{_upper(describe_image(variant))}; "
     facts += f"{figures.size(num_bytes)} in {quantity(num_shards, 'shard')}, "
     facts += "not compressed." if variant.compression == "none" else f"compressed with {variant.compression}."
     network = Markup()
@@ -193,6 +187,6 @@ def _dtype(spec: FeatureSpec) -> str:
 
 
 def _meaning(variant: Variant, feature: str) -> str:
-    if feature == "image":
-        return _IMAGES.get(variant.image.encoding, "")
+    if feature == variant.encoding.feature:
+        return variant.encoding.meaning
     return _FEATURES.get(feature, "from the source")

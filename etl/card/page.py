@@ -105,7 +105,7 @@ def _what(manifest: Manifest) -> str:
     """Says in one or two sentences what the data set is."""
     splits = splits_of(manifest)
     classes = quantity(len(class_totals(manifest)), "class")
-    stored = figures.listing([f"as {describe_image(variant.image)}" for variant in manifest.variants.values()])
+    stored = figures.listing([f"as {describe_image(variant)}" for variant in manifest.variants.values()])
     all_splits = [split for variant in manifest.variants.values() for split in variant.splits.values()]
     num_bytes = sum(split.num_bytes for split in all_splits)
     num_shards = sum(len(split.shards) for split in all_splits)

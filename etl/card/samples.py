@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,9 +39,6 @@ MOST_BYTES = 512_000_000
 _SIDE, _SMALL_SIDE = 176, 96
 _FEW_CLASSES = 10
 _QUALITY = 78
-
-# What Pillow raises on a JPEG that the decoder which wrote the data set was content with.
-_DAMAGES = (OSError, SyntaxError, ValueError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ def collect_samples(data_dir: str, manifest: Manifest) -> Samples:
     Raises:
         DatasetError: a shard is missing or damaged.
     """
-    variant = next((item for item in manifest.variants.values() if item.image.encoding != "none"), None)
+    variant = next((item for item in manifest.variants.values() if item.encoding.has_images), None)
     wanted = {name: total for name, total in class_totals(manifest).items() if total}
     wanted = dict(list(wanted.items())[:MOST_CLASSES])
     if variant is None or not wanted:
@@ -113,13 +109,13 @@ def collect_samples(data_dir: str, manifest: Manifest) -> Samples:
         num_records += 1
         num_bytes += len(record)
         try:
-            features = decode_features(record, ("image", "key", "label", "shape"))
+            features = decode_features(record, (variant.encoding.feature, "key", "label", "shape"))
             label = _text(features["label"])
             if label in wanted:
                 wanted[label] -= 1
                 if len(found[label]) < SAMPLES_PER_CLASS:
                     found[label].append(_sample(variant, split, features, side))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, RecordError) as error:
             raise DatasetError(f"{path}: an example that can't be read: {error}") from error
         full = all(len(found[name]) == SAMPLES_PER_CLASS or not left for name, left in wanted.items())
         if full or num_records >= MOST_RECORDS or num_bytes >= MOST_BYTES:
@@ -172,38 +168,10 @@ def _records(data_dir: str, variant: Variant) -> Iterator[tuple[str, str, bytes]
 
 
 def _sample(variant: Variant, split: str, features: Mapping[str, Value], side: int) -> Sample:
-    height, width, _ = (int(length) for length in cast(tuple[int, ...], features["shape"]))
-    image = features["image"]
-    if variant.image.encoding == "jpeg":
-        thumbnail = _shrink_jpeg(bytes(cast(memoryview, image)), side)
-    else:
-        if isinstance(image, np.ndarray):
-            pixels = image.reshape(height, width, 3)
-        else:
-            pixels = np.frombuffer(cast(memoryview, image), np.uint8).reshape(height, width, 3)
-        thumbnail = _shrink_pixels(pixels, side)
+    height, width, channels = (int(length) for length in cast(tuple[int, ...], features["shape"]))
+    pixels = variant.encoding.preview(features[variant.encoding.feature], (height, width, channels), side)
+    thumbnail = _encode(pixels, side) if pixels is not None else b""
     return Sample(_text(features["key"]), split, height, width, thumbnail)
-
-
-def _shrink_jpeg(data: bytes, side: int) -> bytes:
-    """Makes the thumbnail of a JPEG; of a large one only a fraction of the pixels is ever decoded."""
-    try:
-        # The plugin itself: `Image.open` would refuse a size that the operator may have allowed.
-        with JpegImageFile(io.BytesIO(data)) as image:
-            image.draft("RGB", (2 * side, 2 * side))
-            upright = turn(np.asarray(image.convert("RGB")), sniff(data).orientation)
-    except (*_DAMAGES, RecordError):
-        return b""
-    return _encode(upright, side)
-
-
-def _shrink_pixels(pixels: np.ndarray, side: int) -> bytes:
-    """Makes the thumbnail of an array (height, width, 3): uint8, or float32 in [0, 1]."""
-    stride = max(1, max(pixels.shape) // (4 * side))
-    few = pixels[::stride, ::stride]
-    if few.dtype != np.uint8:
-        few = np.rint(np.clip(few, 0, 1) * 255).astype(np.uint8)
-    return _encode(few, side)
 
 
 def _encode(pixels: np.ndarray, side: int) -> bytes:

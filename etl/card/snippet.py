@@ -6,16 +6,6 @@ import json
 
 from etl.format.manifest import Manifest, Variant
 
-_READERS = {
-    "jpeg": ("tf.io.FixedLenFeature([], tf.string)", 'tf.io.decode_jpeg(batch["image"][0]).shape'),
-    "raw": (
-        "tf.io.FixedLenFeature([], tf.string)",
-        'tf.reshape(tf.io.decode_raw(batch["image"][0], tf.uint8), batch["shape"][0]).shape',
-    ),
-    "float_list": ("tf.io.RaggedFeature(tf.float32)", 'tf.reshape(batch["image"][0], batch["shape"][0]).shape'),
-    "none": ("", 'batch["image_embedding"].shape'),
-}
-
 
 def snippet(manifest: Manifest, variant: Variant, folder: str) -> str:
     """Returns a Python program that prints one batch of a variant; it needs nothing of this project.
@@ -28,14 +18,9 @@ def snippet(manifest: Manifest, variant: Variant, folder: str) -> str:
     split = next(
         (split.name for split in variant.splits.values() if split.num_examples), next(iter(variant.splits), "")
     )
-    image, shown = _READERS[variant.image.encoding]
-    spec = {"image": image, "label_int": "tf.io.FixedLenFeature([], tf.int64)"}
-    if variant.image.encoding == "none":
-        (size,) = variant.features["image_embedding"].shape
-        del spec["image"]
-        spec["image_embedding"] = f"tf.io.FixedLenFeature([{size}], tf.float32)"
-    elif 'batch["shape"]' in shown:
-        spec["shape"] = "tf.io.FixedLenFeature([3], tf.int64)"
+    readers, shown = variant.encoding.snippet(variant.features)
+    feature = variant.encoding.feature
+    spec = {feature: readers.pop(feature), "label_int": "tf.io.FixedLenFeature([], tf.int64)", **readers}
     compression = ', compression_type="GZIP"' if variant.compression == "gzip" else ""
     labels = '[names[label] for label in batch["label_int"]]' if manifest.class_names else 'batch["label_int"].numpy()'
     pattern = f"{variant.name}/{split}-*.tfrecord*"

@@ -11,6 +11,7 @@ from etl.cli import console as open_console
 from etl.cli import show_line
 from etl.errors import reasons
 from etl.format import manifest as manifests
+from etl.format.manifest import Variant
 from etl.paths import join
 from etl.sources import notes
 from etl.sources.files.names import IGNORED
@@ -114,14 +115,15 @@ def variants_table(manifest: Manifest) -> Table:
                 f"{len(split.shards):,}",
                 megabytes(split.num_bytes),
                 megabytes(largest),
-                _describe(variant.image),
+                _describe(variant),
             )
     return table
 
 
-def _describe(image: manifests.ImageSpec) -> str:
+def _describe(variant: Variant) -> str:
+    image = variant.image
     size = f"{image.size[0]}x{image.size[1]} {image.resize}" if image.size else "as given"
-    return f"{'embedding of' if image.encoding == 'none' else image.encoding} {size}"
+    return f"{variant.encoding.describe(image)} {size}"
 
 
 def _print_rejected(console: Console, rejected: object) -> None:

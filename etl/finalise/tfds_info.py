@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl import storage
+from etl.format.encodings.base import TfdsFeature
 from etl.format.features import FeatureSpec
-from etl.format.manifest import ImageSpec, Manifest, Variant
+from etl.format.manifest import Manifest, Variant
 from etl.paths import join
 from etl.words import quantity
 
@@ -49,7 +50,7 @@ def write_info(data_dir: str, manifest: Manifest, variant: Variant) -> None:
 
 def dataset_info(manifest: Manifest, variant: Variant) -> dict[str, Any]:
     """Returns the content of `dataset_info.json`: names, splits and the number of examples in each shard."""
-    image = "image_embedding" if variant.image.encoding == "none" else "image"
+    image = variant.encoding.feature
     return {
         "name": _NO_NAME.sub("_", manifest.dataset),
         "configName": variant.name,
@@ -80,8 +81,7 @@ def features(manifest: Manifest, variant: Variant) -> dict[str, Any]:
     described = {name: _feature(spec) for name, spec in variant.features.items()}
     if manifest.class_names:
         described["label_int"] = _described("class_label", "ClassLabel", numClasses=str(len(manifest.class_names)))
-    if "image" in described:
-        described["image"] = _image(variant.image)
+    described[variant.encoding.feature] = _image(variant.encoding.tfds(variant.image))
     return {
         "type": f"{_FEATURES}.features_dict.FeaturesDict",
         "content": {"features": described},
@@ -89,12 +89,11 @@ def features(manifest: Manifest, variant: Variant) -> dict[str, Any]:
     }
 
 
-def _image(image: ImageSpec) -> dict[str, Any]:
-    if image.encoding == "jpeg":
-        shape = _shape((*(image.size or (None, None)), 3))
-        return _described("image", "Image", shape=shape, dtype="uint8", encodingFormat="jpeg")
-    encoding = "bytes" if image.encoding == "raw" else "none"
-    return _tensor((*image.size, 3) if image.size else (None,), image.dtype, encoding)
+def _image(feature: TfdsFeature) -> dict[str, Any]:
+    if feature.kind == "image":
+        shape = _shape(feature.shape)
+        return _described("image", "Image", shape=shape, dtype=feature.dtype, encodingFormat=feature.encoding)
+    return _tensor(feature.shape, feature.dtype, feature.encoding)
 
 
 def _feature(spec: FeatureSpec) -> dict[str, Any]:

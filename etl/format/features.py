@@ -1,4 +1,4 @@
-"""The features of an example: their types and shapes, and the values that a source may add."""
+"""The features of an example: their types and shapes, how images are stored, and the values that a source may add."""
 
 from __future__ import annotations
 
@@ -21,3 +21,20 @@ class FeatureSpec:
     dtype: str
     shape: tuple[int | None, ...] = ()
     optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """How a variant stores its images.
+
+    Attributes:
+        encoding: A key of `etl.format.encodings.ENCODINGS`.
+        dtype: Of the decoded pixels: `uint8`, 0 to 255, or `float32`, 0 to 1.
+        size: (height, width) where all images have the same, else None.
+        resize: `pad`, `crop` or `stretch` where the images were resized, else None.
+    """
+
+    encoding: str
+    dtype: str
+    size: tuple[int, int] | None = None
+    resize: str | None = None

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
-from etl.format.features import FeatureSpec
+from etl.format import encodings
+from etl.format.encodings import ENCODINGS
+from etl.format.encodings.base import Encoding
+from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.parsing import is_text, make, parse_json, to_tuple
 from etl.format.schema import SCHEMA_VERSION
 from etl.paths import join
@@ -43,23 +46,6 @@ class Split:
     num_bytes: int
     class_counts: Mapping[str, int]
     shards: tuple[Shard, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
-    """How a variant stores its images.
-
-    Attributes:
-        encoding: `jpeg`, `raw` (bytes of the pixels, row by row), `float_list` ([0, 1], flattened) or `none`.
-        dtype: Of the decoded pixels: `uint8`, 0 to 255, or `float32`, 0 to 1.
-        size: (height, width) where all images have the same, else None.
-        resize: `pad`, `crop` or `stretch` where the images were resized, else None.
-    """
-
-    encoding: str
-    dtype: str
-    size: tuple[int, int] | None = None
-    resize: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +79,11 @@ class Variant:
     compression: str = "none"
     statistics: Statistics | None = None
     embedding: Mapping[str, Any] | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        """How its examples hold images."""
+        return encodings.of(self.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +211,7 @@ def from_json(text: str, where: str) -> Manifest:
             dataset=content["dataset"],
             class_names=to_tuple(content["class_names"]),
             counts=_counts(content["counts"], where),
-            variants={name: _variant_from_json(name, entry) for name, entry in content["variants"].items()},
+            variants={name: _variant_from_json(name, entry, where) for name, entry in content["variants"].items()},
             duplicates=content.get("duplicates", {}),
             ignored=content.get("ignored", {}),
             config=content.get("config", {}),
@@ -292,8 +283,13 @@ def _variant_to_json(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _variant_from_json(name: str, content: Mapping[str, Any]) -> Variant:
+def _variant_from_json(name: str, content: Mapping[str, Any], where: str) -> Variant:
     image = dict(content["image"])
+    if image["encoding"] not in ENCODINGS:
+        raise DatasetError(
+            f"{where}: variant {name}: no encoding {image['encoding']!r} is known here, only {', '.join(ENCODINGS)}: "
+            "did a newer release write it?"
+        )
     image["size"] = to_tuple(image["size"]) if image.get("size") else None
     statistics = content.get("statistics")
     if statistics:

@@ -10,8 +10,7 @@ import numpy as np
 from etl import sources
 from etl.cli import import_tensorflow
 from etl.config import DEFAULT_JPEG_QUALITY, EtlConfig
-from etl.format.features import FeatureSpec
-from etl.format.manifest import ImageSpec
+from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.schema import COMMON_FEATURES, EMBEDDING_SIZE
 from etl.format.tfrecord import make_piece
 

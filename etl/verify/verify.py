@@ -182,7 +182,7 @@ def _checker(manifest: Manifest, variant: Variant) -> _Check:
         ):
             return f"record {number}, {key!r}: label {label!r} is not class {place} of the manifest"
         try:
-            pixels = decode_image(variant, features)
+            pixels = variant.encoding.to_array(features)
         except RecordError as error:
             return f"record {number}, {key!r}: {error.reason}: {error.message}"
         if pixels is None:
@@ -194,24 +194,3 @@ def _checker(manifest: Manifest, variant: Variant) -> _Check:
         return Example(features, pixels, len(record))
 
     return check
-
-
-def decode_image(variant: Variant, features: dict[str, Any]) -> np.ndarray | None:
-    """Decodes a stored image to uint8, (height, width, 3); returns None where only its embedding is stored.
-
-    Raises:
-        RecordError: it can't be decoded, has another number of values than its shape says, or is no number.
-    """
-    if variant.image.encoding == "none":
-        if not np.isfinite(features["image_embedding"]).all():
-            raise RecordError("", "corrupt", "the embedding holds values that are no numbers")
-        return None
-    if variant.image.encoding == "jpeg":
-        return normalise.verify_jpeg(features["image"])
-    shape = tuple(int(side) for side in features["shape"])
-    if len(features["image"]) != int(np.prod(shape)):
-        raise RecordError("", "corrupt", f"{len(features['image'])} values for pixels of shape {shape}")
-    if variant.image.encoding == "raw":
-        return np.frombuffer(features["image"], np.uint8).reshape(shape)
-    rounded: np.ndarray = np.rint(np.asarray(features["image"]) * 255).astype(np.uint8)
-    return rounded.reshape(shape)

@@ -16,7 +16,8 @@ from etl import inspect
 from etl.card.page import render
 from etl.card.samples import Samples
 from etl.errors import run_main
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.features import ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from tests.trainer.tune.jobs import BATCH, DISTORT, HIDDEN, L2, make_job
 from trainer.evaluation import pictures
 from trainer.evaluation.confusion import Confusion

@@ -30,8 +30,8 @@ from etl.card.samples import Sample, Samples, collect_samples, read_rejected_exa
 from etl.card.snippet import snippet
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest as manifests
-from etl.format.features import ExtraValue, FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan.lines import encode_rejections

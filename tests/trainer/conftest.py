@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from etl.format import manifest, schema
-from etl.format.features import FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
 from trainer.serving.served_model import ServedModel, load
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from etl.errors import ConfigError, DatasetError
-from etl.format.manifest import Counts, ImageSpec, Manifest, Split, Variant
+from etl.format.features import ImageSpec
+from etl.format.manifest import Counts, Manifest, Split, Variant
 from trainer.config import TrainConfig
 from trainer.data import load_manifest, resolve
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from etl.format import encodings
 from trainer.doctor.accelerators import Accelerator
 from trainer.doctor.findings import MAX_WAIT_SHARE, Alternative, Findings
 from trainer.doctor.wording import bytes_text, rate_text, seconds_text, share_text, size_text
@@ -180,7 +181,7 @@ def _cache_records(findings: Findings) -> Iterator[Advice]:
 
 def _store_bytes(findings: Findings) -> Iterator[Advice]:
     data = findings.data
-    if data.encoding == "float_list" and data.image_size is not None:
+    if encodings.find(data.encoding).has_floats and data.image_size is not None:
         yield Advice(
             f"etl.run --variants pixel --image_size {size_text(data.image_size)} --pixel_dtype uint8",
             "as bytes the same pixels take a quarter of what is read, parsed and copied now",

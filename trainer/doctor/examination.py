@@ -135,10 +135,10 @@ class _Measuring:
         """Times a bare copy and a bare decode."""
         self.say("a bare read and copy")
         copied = limits.time_copy(self.plan, self.task.num_threads, self.task.seconds)
-        if self.plan.variant.image.encoding != "jpeg":
+        if not alternatives.holds_files(self.plan):
             return copied, None
         self.say("a bare decode")
-        return copied, time_rate(limits.decode_jpegs_step(self.sample), self.task.seconds)
+        return copied, time_rate(limits.decode_files_step(self.sample), self.task.seconds)
 
     def time_pipeline(self, plan: Plan) -> tuple[float, Rate]:
         """Times the whole pipeline; returns the seconds to its first batch, and its rate."""
@@ -155,7 +155,7 @@ class _Measuring:
             verify.check_shards(self.task.data_dir, other.variant, other.split, "size")
             _, rate = self.time_pipeline(other)
             yield Alternative("variant", name, other.variant.image.size, rate.median, other.is_windowed)
-        if self.plan.variant.image.encoding != "jpeg":
+        if not alternatives.holds_files(self.plan):
             return
         self.say("smaller JPEGs")
         yield from filter(None, [alternatives.try_smaller_jpegs(self.sample, self.task.seconds / 2)])

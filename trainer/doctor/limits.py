@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from etl.images.graph import decoding
+from etl.format import encodings
 from trainer.doctor.rates import Rate, summarise
 from trainer.doctor.sample import Sample, with_options
 from trainer.doctor.stages import Step, counted
@@ -52,17 +52,18 @@ def time_copy(plan: Plan, num_threads: int, seconds: float) -> Rate:
         return summarise([copy(seconds * 3 / 4 / NUM_WINDOWS) for _ in range(NUM_WINDOWS)])
 
 
-def decode_jpegs_step(sample: Sample) -> Step:
-    """Decodes the sample's JPEGs, whole and at full size, on all threads, and keeps nothing of them."""
+def decode_files_step(sample: Sample) -> Step:
+    """Decodes the sample's image files, whole and at full size, on all threads, and keeps nothing of them."""
     plan = sample.plan
+    decoder = encodings.in_graph(plan.variant.encoding.name)
 
-    def decode(data: tf.Tensor) -> tf.Tensor:
+    def decode(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
         # Of the pixels only their number is kept: batching them would cost a copy.
-        return tf.size(decoding.decode_plain_jpeg(data))
+        return tf.size(decoder.decode(*decoder.open(parsed)))
 
     parallelism = plan.map_parallelism
-    jpegs = tf.data.Dataset.from_tensor_slices(sample.parsed()["image"]).repeat()
-    decoded = jpegs.map(
+    files = tf.data.Dataset.from_tensor_slices(sample.parsed()).repeat()
+    decoded = files.map(
         tf.autograph.experimental.do_not_convert(decode), num_parallel_calls=parallelism if parallelism > 1 else None
     )
     return counted(with_options(plan, decoded.batch(plan.config.batch_size)))

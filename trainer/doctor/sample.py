@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import tensorflow as tf
 from etl.format import schema
 from etl.format.features import FeatureSpec
 from trainer.ingest import order
+from trainer.ingest.decode import needed_features
 from trainer.ingest.plan import Plan
 
 # More than any processor's cache holds, so that copies are timed from memory.
@@ -37,7 +37,7 @@ class Sample:
     @property
     def name(self) -> str:
         """The feature that holds the image or the embedding."""
-        return "image_embedding" if self.plan.size is None else "image"
+        return self.plan.variant.encoding.feature
 
     def batches(self) -> Iterator[list[bytes]]:
         """Cuts the records into batches; a last, smaller one is left out unless it is the only one."""
@@ -55,22 +55,6 @@ def take_sample(plan: Plan) -> Sample:
     num_wanted = max(plan.config.batch_size, min(_MAX_RECORDS, int(_SAMPLE_BYTES / plan.mean_record_bytes)))
     records = next(iter(read_records(plan).batch(min(num_wanted, plan.num_records)))).numpy()
     return Sample(plan, list(records), needed_features(plan))
-
-
-def needed_features(plan: Plan) -> dict[str, FeatureSpec]:
-    """Returns what a plan's decoder takes of an example."""
-    common = schema.COMMON_FEATURES
-    image = plan.variant.image
-    if image.encoding == "none":
-        return {"image_embedding": FeatureSpec("float32", (schema.EMBEDDING_SIZE,)), "label_int": common["label_int"]}
-    length = 3 * math.prod(image.size) if image.size else None
-    stored = FeatureSpec("float32", (length,)) if image.encoding == "float_list" else FeatureSpec("bytes")
-    features = {"image": stored, "label_int": common["label_int"]}
-    if not plan.is_batchwise:
-        features["shape"] = common["shape"]
-    if plan.is_windowed:
-        features["key"] = common["key"]
-    return features
 
 
 def read_records(plan: Plan, num_epochs: int = 1) -> tf.data.Dataset:

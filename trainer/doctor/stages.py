@@ -8,10 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from etl.format import schema
-from etl.images.graph import decoding
 from trainer import layers
 from trainer.doctor.sample import Sample, read_records, with_options
-from trainer.ingest import order, windows
+from trainer.ingest import decode
 from trainer.ingest.plan import Plan
 
 # Epochs that no measurement reaches the end of.
@@ -73,35 +72,17 @@ def decode_dataset(plan: Plan, parsed: Mapping[str, Any]) -> tf.data.Dataset:
 
 
 def image_decoder(plan: Plan) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """Returns what the pipeline's own decoder does once an example is parsed; a test holds the two together.
+    """Returns the pipeline's own decoder, from where an example is parsed.
 
     Returns:
         From parsed features to one image (H, W, 3), or to a batch of them where whole batches are parsed.
     """
-    size, encoding, dtype = plan.size, plan.variant.image.encoding, plan.config.dtype
-    if size is None:
+    if plan.size is None:
         raise ValueError("embeddings have no images to decode")
-
-    def to_pixels(value: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_raw(value, tf.uint8) if encoding == "raw" else value
-
-    def decode_batch(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
-        return _to_dtype(tf.reshape(to_pixels(parsed["image"]), (-1, *size, 3)), dtype)
-
-    def decode_one(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
-        window = _draw_window(plan, parsed) if plan.is_windowed else None
-        if encoding == "jpeg":
-            if window is not None:
-                return _to_dtype(windows.decode_window(parsed["image"], window, size), dtype)
-            pixels = decoding.decode_plain_jpeg(parsed["image"])
-        else:
-            pixels = _to_dtype(tf.reshape(to_pixels(parsed["image"]), parsed["shape"]), "uint8")
-            if window is not None:
-                return _to_dtype(windows.cut_window(pixels, window, size), dtype)
-        is_resized = plan.variant.image.size != size
-        return _to_dtype(decoding.resize_image(pixels, *size, plan.resize) if is_resized else pixels, dtype)
-
-    return decode_batch if plan.is_batchwise else decode_one
+    epoch = plan.first_epoch
+    if plan.is_batchwise:
+        return lambda parsed: decode.decode_batch(plan, parsed)
+    return lambda parsed: decode.decode_one(plan, tf.constant(epoch, tf.int64), parsed)
 
 
 def augment_step(images: Any) -> Step:
@@ -150,17 +131,6 @@ def counted(dataset: tf.data.Dataset) -> Step:
     """Returns a step that takes the next batch and counts its rows."""
     iterator = iter(dataset)
     return lambda: int(tf.nest.flatten(next(iterator))[0].shape[0])
-
-
-def _draw_window(plan: Plan, parsed: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-    seed = order.record_seed(plan, "window", tf.constant(plan.first_epoch, tf.int64), parsed["key"])
-    return windows.draw_window(parsed["shape"], seed, plan.config.crop_area, plan.config.crop_ratio)
-
-
-def _to_dtype(images: tf.Tensor, dtype: str) -> tf.Tensor:
-    if images.dtype == dtype:
-        return images
-    return tf.cast(images * 255.0 + 0.5, tf.uint8) if dtype == "uint8" else tf.cast(images, tf.float32) / 255.0
 
 
 def _chain(elements: list[Any]) -> tf.data.Dataset:

@@ -29,8 +29,9 @@ from etl import paths
 from etl.errors import ConfigError, DatasetError, one_line
 from etl.format import manifest as manifests
 from etl.format import schema
-from etl.format.features import FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.encodings import reference
+from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.parsing import is_text, parse_json, split_lines
 from etl.paths import join
 from trainer.files import is_remote, read_bytes, translate_errors
@@ -38,9 +39,9 @@ from trainer.ingest import shares
 from trainer.listing import list_files
 
 VARIANT = "reference"
-ENCODING = "reference"
+_IMAGE = ImageSpec(reference.ENCODING.name, "uint8")
 FEATURES: Mapping[str, FeatureSpec] = {
-    "uri": FeatureSpec("bytes"),
+    reference.ENCODING.feature: reference.ENCODING.spec(_IMAGE),
     "key": FeatureSpec("bytes"),
     "label": FeatureSpec("bytes"),
     "label_int": FeatureSpec("int64"),
@@ -178,7 +179,7 @@ def _write(folder: str, items: Sequence[_Item], num_unlabelled: int) -> None:
         dataset="managed",
         class_names=class_names,
         counts=Counts(len(items) + num_unlabelled, len(items), rejected),
-        variants={VARIANT: Variant(VARIANT, ImageSpec(ENCODING, "uint8"), FEATURES, splits)},
+        variants={VARIANT: Variant(VARIANT, _IMAGE, FEATURES, splits)},
     )
     with open(join(folder, manifests.FILE_NAME), "w", encoding="utf-8") as file:
         file.write(manifests.to_json(made))

@@ -207,7 +207,7 @@ class Plan:
     @property
     def map_parallelism(self) -> int:
         """Parsers or decoders at work at once."""
-        if self.variant.image.encoding == managed.ENCODING:
+        if self.variant.encoding.is_reference:
             default = max(_MIN_OPENERS, _DECODERS_PER_CORE * num_cores())
         else:
             default = min(_MAX_BATCH_PARSERS, num_cores()) if self.is_batchwise else _DECODERS_PER_CORE * num_cores()
@@ -254,7 +254,7 @@ def resolve(data_dir: str | os.PathLike[str], split: str, config: IngestConfig, 
         part = _choose_shards(part, config.pattern)
     size = _output_size(chosen, config)
     image = chosen.image
-    is_resized = image.encoding in ("jpeg", managed.ENCODING) or (size is not None and image.size != size)
+    is_resized = chosen.encoding.is_file or (size is not None and image.size != size)
     plan = Plan(
         config=config,
         manifest=manifest,
@@ -296,7 +296,7 @@ def _choose_shards(split: Split, pattern: str) -> Split:
 
 
 def _output_size(variant: Variant, config: IngestConfig) -> tuple[int, int] | None:
-    if variant.image.encoding == "none":
+    if not variant.encoding.has_images:
         if config.size is not None:
             raise ConfigError("image_size", config.image_size, f"None: the variant {variant.name} holds no images")
         return None

@@ -124,7 +124,7 @@ def _reason(error: tf.errors.OpError) -> str:
 
 def _name(plan: Plan, path: str, number: int) -> str:
     """Names a record of a shard, counted from 0, or the image that it refers to."""
-    if plan.variant.image.encoding == managed.ENCODING:
+    if plan.variant.encoding.is_reference:
         record = next(iter(order.read_file(plan, path).skip(number)))
         uri = tf.io.parse_single_example(record, schema.feature_spec({"uri": managed.FEATURES["uri"]}))["uri"]
         return f"the image {uri.numpy().decode(errors='replace')}"

@@ -14,8 +14,9 @@ from etl import run
 from etl.errors import run_main
 from etl.finalise import croissant
 from etl.format import manifest as manifests
+from etl.format.features import ImageSpec
 from etl.format.index import IndexFile
-from etl.format.manifest import Counts, ImageSpec, Manifest, Split, Variant
+from etl.format.manifest import Counts, Manifest, Split, Variant
 from tests.photos import make_folder
 
 

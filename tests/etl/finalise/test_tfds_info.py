@@ -16,8 +16,8 @@ from etl import run
 from etl.errors import run_main
 from etl.finalise import tfds_info
 from etl.format import manifest as manifests
-from etl.format.features import FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example, feature_spec
 from etl.format.tfrecord import RecordWriter, make_piece
 from tests.photos import make_folder

@@ -23,8 +23,9 @@ from etl.config import EtlConfig
 from etl.errors import DatasetError, run_main
 from etl.format import index
 from etl.format import manifest as manifests
+from etl.format.features import ImageSpec
 from etl.format.index import RecordList, index_schema, write_index
-from etl.format.manifest import ImageSpec, Shard, Split, Variant
+from etl.format.manifest import Shard, Split, Variant
 from etl.format.schema import encode_example
 from etl.format.tfrecord import RecordWriter, make_piece
 from etl.plan import resume

@@ -8,8 +8,8 @@ from hypothesis import given
 
 from etl.errors import ConfigError, DatasetError
 from etl.format import manifest as manifests
-from etl.format.features import FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Statistics, Variant
+from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from tests.damage import damaged_json, fuzzed
 
 

@@ -25,7 +25,6 @@ from etl.format import manifest as manifests
 from etl.format import schema
 from etl.format.features import ExtraValue
 from etl.format.tfrecord import RecordWriter, make_piece, read_records
-from etl.verify.verify import decode_image
 
 HERE = Path(__file__).parent
 GOLDEN_PATH = HERE / "goldens.json"
@@ -214,7 +213,7 @@ def _samples(output: Path) -> Iterator[tuple[str, np.ndarray]]:
     for path in sorted((output / variant.name).glob("*.tfrecord")):
         for record in read_records(io.BytesIO(path.read_bytes())):
             features = {name: value.numpy() for name, value in tf.io.parse_single_example(record, spec).items()}
-            pixels = decode_image(variant, features)
+            pixels = variant.encoding.to_array(features)
             key = features["key"].decode()
             if pixels is None:
                 yield key, features["image_embedding"][::16]

@@ -13,8 +13,8 @@ from PIL import Image
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest as manifests
 from etl.format import schema
-from etl.format.features import FeatureSpec
-from etl.format.manifest import Counts, ImageSpec, Manifest, Shard, Split, Variant
+from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, make_piece
 from tests.datasets import write_dataset
 from trainer.doctor import command

@@ -152,7 +152,7 @@ def test_the_limits_are_rates_of_images(folder: Path, floats: Path) -> None:
     jpegs = resolve(folder, "jpeg", image_size=24)
     assert limits.time_copy(jpegs, 2, 0.05).slowest > 0
     assert limits.time_copy(resolve(floats, "pixel", image_size=24), 3, 0.05).slowest > 0
-    assert limits.decode_jpegs_step(take_sample(jpegs))() == 8
+    assert limits.decode_files_step(take_sample(jpegs))() == 8
 
 
 @pytest.mark.parametrize(("training", "size"), [(True, (14, 18)), (False, (12, 16))])

@@ -16,7 +16,8 @@ from tests.datasets import write_dataset
 from tests.trainer.ingest.batches import assert_equal, by_label, collect, epoch, epochs, labels
 from tests.trainer.ingest.conftest import CLASS_NAMES, NUM_TRAIN
 from trainer import ingest
-from trainer.ingest import IngestConfig
+from trainer.ingest import IngestConfig, order
+from trainer.ingest.plan import resolve
 
 # One way in which whole batches are parsed, and one in which examples are decoded one by one.
 BOTH_PATHS = pytest.mark.parametrize(("variant", "size"), [("embedding", None), ("jpeg", 16)])
@@ -250,3 +251,20 @@ def test_presets_read_every_example_once(tiny_floats: Path, name: str) -> None:
     expected = by_label(epoch(tiny_floats, "pixel", image_size=(20, 24), dtype="float32"))
     for label, image in by_label(read).items():
         np.testing.assert_array_equal(image, expected[label])
+
+
+def test_a_record_draws_by_its_key_the_epoch_and_the_seed(tiny: Path) -> None:
+    seeds = {
+        tuple(
+            order.record_seed(
+                resolve(tiny, "train", IngestConfig(seed=seed), "pixel"),
+                "window",
+                tf.constant(epoch, tf.int64),
+                tf.constant(key),
+            ).numpy()
+        )
+        for seed in (0, 1, 2**63 - 1)
+        for epoch in (0, 1)
+        for key in ("a.jpg", "b.jpg")
+    }
+    assert len(seeds) == 12

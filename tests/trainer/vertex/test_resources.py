@@ -12,7 +12,8 @@ import yaml
 
 from etl.errors import ConfigError, DatasetError
 from etl.format import manifest
-from etl.format.manifest import Counts, ImageSpec, Manifest, Split, Variant
+from etl.format.features import ImageSpec
+from etl.format.manifest import Counts, Manifest, Split, Variant
 from etl.format.schema import COMMON_FEATURES
 from tests.fakes.vertex.jobs import script
 from tests.fakes.vertex.server import VertexServer

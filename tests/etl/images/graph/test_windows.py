@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from trainer.ingest import IngestConfig, order, windows
-from trainer.ingest.plan import resolve
+from etl.images.graph import windows
 
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 
@@ -112,20 +110,3 @@ def test_windows_are_spread_as_asked_for() -> None:
     middle = (top + height / 2).mean() / shape[0], (left + width / 2).mean() / shape[1]
     assert middle == pytest.approx((0.5, 0.5), abs=0.02)
     assert len({tuple(row) for row in drawn[areas < 0.9]}) > 0.99 * (areas < 0.9).sum()
-
-
-def test_a_record_draws_by_its_key_the_epoch_and_the_seed(tiny: Path) -> None:
-    seeds = {
-        tuple(
-            order.record_seed(
-                resolve(tiny, "train", IngestConfig(seed=seed), "pixel"),
-                "window",
-                tf.constant(epoch, tf.int64),
-                tf.constant(key),
-            ).numpy()
-        )
-        for seed in (0, 1, 2**63 - 1)
-        for epoch in (0, 1)
-        for key in ("a.jpg", "b.jpg")
-    }
-    assert len(seeds) == 12
