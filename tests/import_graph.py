@@ -16,9 +16,9 @@ PACKAGES = ("etl", "trainer")
 FLOORS: Mapping[str, tuple[set[str], ...]] = {
     "etl": (
         {"", "cli", "errors", "interrupts", "parallel", "paths", "process", "progress", "words"},
-        {"storage"},
+        {"images", "storage"},
         {"format"},
-        {"backbones", "images", "records"},
+        {"backbones", "records"},
         {"config", "sources"},
         {"variants"},
         {"plan"},
