@@ -144,7 +144,7 @@ def _examine(command: Command, variant: Variant) -> None:
     from trainer.doctor.progress import display
     from trainer.ingest import plan as plans
 
-    has_images = variant.image.encoding != "none"
+    has_images = variant.encoding.has_images
     size = command.image_size or (variant.image.size or _DEFAULT_SIZE if has_images else None)
     config = IngestConfig(
         batch_size=command.batch_size,
