@@ -11,7 +11,6 @@ from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
 
 from etl import storage
 from etl.card.record import Value, decode_features
@@ -20,8 +19,6 @@ from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
 from etl.format.parsing import make, parse_json
 from etl.format.tfrecord import read_records
-from etl.images.pillow import turn
-from etl.images.sniff import sniff
 from etl.paths import join
 from etl.records import Rejection
 

@@ -17,7 +17,6 @@ from etl.errors import RecordError, limits
 from etl.format.manifest import Manifest, Shard, Split, Variant
 from etl.format.schema import feature_spec
 from etl.format.tfrecord import read_records
-from etl.images import normalise
 from etl.parallel import ordered_map
 from etl.paths import join
 from etl.verify.index_check import check_index, row_facts
