@@ -55,10 +55,10 @@ def photographs(real: Path | None, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with one directory a class: the real flowers, or 700 drawn ones."""
     if real is not None:
         return real / "flower_photos"
-    from etl.sources import synthetic
+    from etl.sources.synthetic import command
 
     folder = tmp_path_factory.mktemp("drawn") / "photos"
-    synthetic.main([str(folder), "--num_images", "700", "--seed", "7"])
+    command.main([str(folder), "--num_images", "700", "--seed", "7"])
     return folder
 
 

@@ -11,17 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from random import Random
 
-from etl import cli, errors, interrupts, progress
-from etl.errors import ConfigError, limits
+from etl import cli
+from etl.errors import ConfigError
 from etl.format.features import FeatureSpec
-from etl.process import lifecycle
 from etl.records import SourceImage
 from etl.sources import splits, vocabulary
 from etl.sources.options import SourceOptions, option
-from etl.words import quantity
 
 # Those of the flowers set. They stand here too because listing must not load what draws.
 CLASS_NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
@@ -33,8 +30,8 @@ BROKEN_KINDS = ("truncated", "empty", "text")
 # Workers draw the images themselves.
 READS_FILES = False
 
-_NUM_IMAGES = cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more")
-_BROKEN_FRACTION = cli.number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1")
+parse_num_images = cli.number("--num_images", int, minimum=1, what="how many photographs to draw, 1 or more")
+parse_broken_fraction = cli.number("--broken_fraction", float, minimum=0, maximum=1, what="a share from 0 to 1")
 
 _URI = re.compile(r"synthetic://(?P<seed>-?\d+)/(?P<label>\w+)/(?P<index>\d+)(\?broken=(?P<broken>\w+))?", re.ASCII)
 
@@ -49,18 +46,17 @@ class SyntheticOptions(SourceOptions):
     """
 
     # Manifests have them where they always stood, so that equal runs write equal bytes.
-    num_images: int = option(500, parse=_NUM_IMAGES, help="for synthetic: how many to draw", before="classes_from")
+    num_images: int = option(500, parse=parse_num_images, help="for synthetic: how many to draw", before="classes_from")
     # So that a first run shows what rejection looks like.
     broken_fraction: float = option(
         0.02,
-        parse=_BROKEN_FRACTION,
+        parse=parse_broken_fraction,
         help="for synthetic: the share that is broken on purpose",
         before="classes_from",
     )
 
 
 OPTIONS = SyntheticOptions
-_DEFAULTS = SyntheticOptions()
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
@@ -117,40 +113,6 @@ def read(uri: str) -> bytes:
     return data[: len(data) // 2] if parts["broken"] else data
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Writes drawn photographs as files.
-
-    Args:
-        argv: The command line without the program's name; None takes the process's own.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        ConfigError: a wrong option, or a folder that is not empty.
-    """
-    arguments = _parser().parse_args(argv)
-    folder = Path(arguments.folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("DIR", arguments.folder, "a new or an empty folder", "nothing is overwritten here")
-    options = SyntheticOptions(
-        num_images=arguments.num_images, seed=arguments.seed, broken_fraction=arguments.broken_fraction
-    )
-    num_bytes = num_broken = 0
-    hint = interrupts.hinting(lambda: f"delete {folder}, which is incomplete, before the same command")
-    with hint, progress.step("draw", arguments.num_images):
-        for image in list_images(options):
-            path = folder / image.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with limits.naming(str(path)):
-                num_bytes += path.write_bytes(read(image.uri))
-            num_broken += "?broken=" in image.uri
-            progress.advance()
-    broken = f" ({num_broken} broken on purpose)" if num_broken else ""
-    print(f"wrote {quantity(arguments.num_images, 'photograph')}{broken}, {num_bytes / 1e6:.1f} MB, to {folder}")
-    return errors.EXIT_OK
-
-
 def _list_all(options: SyntheticOptions) -> Iterator[SourceImage]:
     for place in range(options.num_images):
         index, which = divmod(place, len(CLASS_NAMES))
@@ -180,31 +142,3 @@ def _broken_kind(place: int, seed: int, fraction: float) -> str | None:
 def _hash(text: str) -> int:
     """Returns a whole number below 2**64 that depends on every character."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _parser() -> cli.Parser:
-    parser = cli.Parser(prog="etl.sources.synthetic", description="Draw photographs of flowers, one folder a class.")
-    parser.add_argument("folder", type=cli.local_path("DIR"), metavar="DIR", help="a new or an empty folder")
-    parser.add_argument(
-        "--num_images",
-        type=_NUM_IMAGES,
-        default=_DEFAULTS.num_images,
-        help="how many to draw",
-    )
-    parser.add_argument(
-        "--seed",
-        type=cli.number("--seed", int, what="a whole number"),
-        default=_DEFAULTS.seed,
-        help="another seed draws other photographs",
-    )
-    parser.add_argument(
-        "--broken_fraction",
-        type=_BROKEN_FRACTION,
-        default=0.0,
-        help="the share that is broken on purpose",
-    )
-    return parser
-
-
-if __name__ == "__main__":
-    lifecycle.end_with(main)

@@ -18,7 +18,7 @@ from etl import errors, sources
 from etl.errors import ConfigError
 from etl.sources import folder, synthetic
 from etl.sources.options import SourceOptions
-from etl.sources.synthetic import SyntheticOptions
+from etl.sources.synthetic import SyntheticOptions, command
 
 
 def broken_kind(uri: str) -> str:
@@ -164,7 +164,7 @@ def test_a_uri_of_no_image_is_refused(uri: str) -> None:
 
 def test_main_writes_what_the_folder_source_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "new" / "photos"
-    assert synthetic.main([str(target), "--num_images", "12", "--seed", "7", "--broken_fraction", "0.5"]) == 0
+    assert command.main([str(target), "--num_images", "12", "--seed", "7", "--broken_fraction", "0.5"]) == 0
     assert "wrote 12 photographs (6 broken on purpose)" in capsys.readouterr().out
     options = SourceOptions(input=str(target))
     assert folder.class_names(options) == synthetic.CLASS_NAMES
@@ -174,7 +174,7 @@ def test_main_writes_what_the_folder_source_reads(tmp_path: Path, capsys: pytest
 
 
 def test_main_breaks_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert synthetic.main([str(tmp_path), "--num_images", "6"]) == 0
+    assert command.main([str(tmp_path), "--num_images", "6"]) == 0
     assert "wrote 6 photographs, " in capsys.readouterr().out
     for path in tmp_path.glob("*/*.jpg"):
         with Image.open(path) as picture:
@@ -194,13 +194,13 @@ def test_main_breaks_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureF
 )
 def test_main_refuses_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        synthetic.main([str(tmp_path / "photos"), *arguments])
+        command.main([str(tmp_path / "photos"), *arguments])
     assert not (tmp_path / "photos").exists()
 
 
 def test_main_needs_a_folder() -> None:
     with pytest.raises(ConfigError, match="DIR: got None, expected a value"):
-        synthetic.main([])
+        command.main([])
 
 
 def test_main_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,8 +208,8 @@ def test_main_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     precious.write_text("mine")
     for target in (tmp_path, precious):
         with pytest.raises(ConfigError, match=r"DIR: got .*, expected a new or an empty folder"):
-            synthetic.main([str(target), "--num_images", "1"])
-    assert errors.run_main(synthetic.main, [str(tmp_path)]) == errors.EXIT_USAGE
+            command.main([str(target), "--num_images", "1"])
+    assert errors.run_main(command.main, [str(tmp_path)]) == errors.EXIT_USAGE
     assert capsys.readouterr().err.startswith("error: DIR: got ")
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
     assert precious.read_text() == "mine"
