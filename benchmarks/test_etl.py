@@ -105,14 +105,14 @@ def bare_loop(folder: Path, output: Path, settings: EtlConfig) -> None:
 
     def record(path: Path) -> bytes:
         path, digest, image = load(path)
-        return tfrecord.make_piece(example(path, digest, image, {"image": image.value})).frame
+        return tfrecord.frame_record(example(path, digest, image, {"image": image.value})).frame
 
     with open(output, "wb") as stream:
         writer = tfrecord.RecordWriter(stream)
         paths = sorted(folder.glob("*/*"))
         if network is None:
             for frame in ordered_map(record, paths, CORES):
-                writer.write(tfrecord.Piece(frame))
+                writer.write(tfrecord.FramedRecord(frame))
         else:
             loaded = list[tuple[Path, str, variants.EncodedImage]]()
             for item in ordered_map(load, paths, CORES):
@@ -121,7 +121,7 @@ def bare_loop(folder: Path, output: Path, settings: EtlConfig) -> None:
                     vectors = network.embed(np.stack([image.pixels for *_, image in loaded]))
                     for (path, digest, image), vector in zip(loaded, vectors, strict=True):
                         made = example(path, digest, image, {"image_embedding": vector})
-                        writer.write(tfrecord.make_piece(made))
+                        writer.write(tfrecord.frame_record(made))
                     loaded.clear()
         writer.finish()
 
@@ -307,7 +307,7 @@ def test_share_by_stage(benchmark: BenchmarkFixture, corpus: Path, weights: Path
             lambda image: schema.encode_example({**facts, "image": image.value}),
             images,
         )
-        pieces = stage("checksum (CRC-32C)", tfrecord.make_piece, made)
+        pieces = stage("checksum (CRC-32C)", tfrecord.frame_record, made)
         with open(tmp_path / "out.tfrecord", "wb") as stream:
             stage("write and SHA-256", tfrecord.RecordWriter(stream).write, pieces)
 

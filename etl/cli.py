@@ -101,8 +101,8 @@ def unknown_option(option: str, known: Iterable[str], prog: str) -> ConfigError:
     """Makes the error for an option that nobody knows, with the nearest known name."""
     name = option.split("=")[0]
     near = difflib.get_close_matches(name, list(known), n=1)
-    mend = f"did you mean {near[0]}?" if near else f"see python -m {prog} --help"
-    return ConfigError(name, option, "an option that exists", mend)
+    hint = f"did you mean {near[0]}?" if near else f"see python -m {prog} --help"
+    return ConfigError(name, option, "an option that exists", hint)
 
 
 def number(
@@ -251,7 +251,7 @@ def load_tensorflow() -> None:
     import_tensorflow()
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         return
-    with hushed(), interrupts.loading():
+    with quiet_stderr(), interrupts.loading():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
@@ -263,12 +263,12 @@ def import_tensorflow() -> None:
     with _importing:
         if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0" or "tensorflow" in sys.modules:
             return
-        with hushed(), interrupts.loading():
+        with quiet_stderr(), interrupts.loading():
             import tensorflow  # noqa: F401
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keeps what is written to file descriptor 2, from C++ too, and shows it only if the block fails."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -268,7 +268,7 @@ def lose_reader() -> None:
 
 
 @contextmanager
-def kept_from_children() -> Iterator[None]:
+def hidden_from_children() -> Iterator[None]:
     """Keeps a terminal's Ctrl-C, which goes to all processes of a command, from those that threads of the block start.
 
     The command hears it all the same, and ends them.

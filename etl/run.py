@@ -174,8 +174,8 @@ def _check_output(config: EtlConfig) -> str:
 
 
 def _taken(config: EtlConfig) -> ConfigError:
-    mend = "add --overwrite to replace it once the new one is complete"
-    return ConfigError("--output", config.output, "a folder without a data set", mend)
+    hint = "add --overwrite to replace it once the new one is complete"
+    return ConfigError("--output", config.output, "a folder without a data set", hint)
 
 
 def _check_weights(config: EtlConfig, *, load: bool) -> None:
@@ -276,7 +276,7 @@ def _run(run: DataflowRun | BeamRun, config: EtlConfig, facts: PlanFacts, units:
     own_dir = facts.building_dir(config.output)
     try:
         with (
-            failures.telling(f"{own_dir}/{failures.FAILURE_NAME}", own_dir, _RESUME),
+            failures.translate_errors(f"{own_dir}/{failures.FAILURE_NAME}", own_dir, _RESUME),
             interrupts.hinting(lambda: run.hint),
         ):
             return run.run(facts, units)

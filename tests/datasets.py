@@ -14,7 +14,7 @@ from etl.format import manifest as manifests
 from etl.format import schema
 from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from etl.plan import sharding
 
 CLASS_NAMES = ("circle", "cross", "square")
@@ -152,7 +152,7 @@ def _write_shards(
         with (folder / name).open("wb") as file:
             writer = RecordWriter(file, compressed=is_compressed)
             for record in part:
-                writer.write(make_piece(record, compressed=is_compressed))
+                writer.write(frame_record(record, compressed=is_compressed))
             num_bytes, sha256 = writer.finish()
         shards.append(Shard(name, len(part), num_bytes, sha256))
     return tuple(shards)

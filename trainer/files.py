@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from etl import paths
 from etl.cli import import_tensorflow, say_loading
-from etl.errors import ConfigError, LimitError, PetalstreamError, in_words, limits, one_line
-from etl.storage.retries import saying_wait
+from etl.errors import ConfigError, LimitError, PetalstreamError, limits, one_line, translate_limits
+from etl.storage.retries import announce_wait
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -157,7 +157,7 @@ def resumable() -> Iterator[None]:
         LimitError: from within the block.
     """
     try:
-        with in_words(_LESS_MEMORY):
+        with translate_limits(_LESS_MEMORY):
             yield
     except LimitError as error:
         raise LimitError(f"{error}; {_RESUME}") from error
@@ -198,7 +198,7 @@ def _announce_wait(path: str) -> Iterator[None]:
         yield
         return
     line = f"{path}: no answer for {_PATIENCE_SECONDS:g} s; a store that can't be reached is asked again for minutes"
-    with saying_wait(_PATIENCE_SECONDS, line):
+    with announce_wait(_PATIENCE_SECONDS, line):
         yield
 
 

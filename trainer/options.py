@@ -63,7 +63,7 @@ class Source:
             if error.field not in self.flags:
                 raise
             place = f"it stands in {self.path}"
-            hint = f"{error.mend}; {place}" if error.mend else place
+            hint = f"{error.hint}; {place}" if error.hint else place
             raise ConfigError(error.field, error.got, error.expected, hint) from error
 
 
@@ -91,8 +91,8 @@ def _parse(known: Parser, argv: Sequence[str], source: Source, environ: Mapping[
     given = {**environment.read(environ).to_flags(), **given}
     for name, variable in {"data_dir": environment.TRAINING_DATA, "output_dir": environment.MODEL_DIR}.items():
         if name not in given:
-            mend = f"${variable} may say it too; see python -m {PROG} --help"
-            raise ConfigError(f"--{name}", None, "a value", mend)
+            hint = f"${variable} may say it too; see python -m {PROG} --help"
+            raise ConfigError(f"--{name}", None, "a value", hint)
     for name in _PATHS:
         # Whether a flag, the file or the environment says it.
         if name in given:

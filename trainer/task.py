@@ -17,7 +17,7 @@ import etl
 from etl import interrupts, progress
 from etl.cli import import_tensorflow, load_tensorflow, note, say_loading
 from etl.errors import EXIT_OK
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 from etl.process import lifecycle
 from trainer import layout, models
 from trainer.config import binding_flags
@@ -240,7 +240,7 @@ def to_yaml(content: Mapping[str, Any]) -> str:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with naming(str(path)):
+    with name_file(str(path)):
         path.write_text(json.dumps(dict(content), indent=1) + "\n", encoding="utf-8")
 
 

@@ -99,13 +99,13 @@ def group_rows(rows: Any) -> dict[str, tuple[Row, ...]]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    mend = "pytest benchmarks --benchmark-json=FILE writes one"
+    hint = "pytest benchmarks --benchmark-json=FILE writes one"
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError("RESULTS", path, "a file that exists", mend) from None
+        raise ConfigError("RESULTS", path, "a file that exists", hint) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ConfigError("RESULTS", path, "pytest-benchmark's JSON", mend) from None
+        raise ConfigError("RESULTS", path, "pytest-benchmark's JSON", hint) from None
     if not isinstance(content, dict) or not {"benchmarks", "machine_info"} <= content.keys():
-        raise ConfigError("RESULTS", path, "pytest-benchmark's JSON", mend)
+        raise ConfigError("RESULTS", path, "pytest-benchmark's JSON", hint)
     return content

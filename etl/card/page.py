@@ -95,13 +95,13 @@ def _header(manifest: Manifest) -> Markup:
         "header",
         paragraph("Petalstream data set", class_="kind"),
         element("h1", manifest.dataset),
-        paragraph(_what(manifest), *_whence(manifest), class_="what"),
+        paragraph(_describe_content(manifest), *_describe_origin(manifest), class_="what"),
         equation,
         element("nav", *links),
     )
 
 
-def _what(manifest: Manifest) -> str:
+def _describe_content(manifest: Manifest) -> str:
     """Says in one or two sentences what the data set is."""
     splits = splits_of(manifest)
     classes = quantity(len(class_totals(manifest)), "class")
@@ -116,7 +116,7 @@ def _what(manifest: Manifest) -> str:
     )
 
 
-def _whence(manifest: Manifest) -> list[str]:
+def _describe_origin(manifest: Manifest) -> list[str]:
     """Says from what and when it was made, as far as is known."""
     source = manifest.config.get("options", {}).get("input")
     day = str(manifest.run.get("started", ""))[:10]

@@ -51,18 +51,18 @@ class ConfigError(PetalstreamError):
         field: The option or argument at fault, as the operator typed it (`--image_size`).
         got: What it was given.
         expected: What it takes.
-        mend: What to do about it, when that is not plain from `expected`.
+        hint: What to do about it, when that is not plain from `expected`.
     """
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, field: str, got: object, expected: str, mend: str = "") -> None:
-        super().__init__(field, got, expected, mend)
-        self.field, self.got, self.expected, self.mend = field, got, expected, mend
+    def __init__(self, field: str, got: object, expected: str, hint: str = "") -> None:
+        super().__init__(field, got, expected, hint)
+        self.field, self.got, self.expected, self.hint = field, got, expected, hint
 
     def __str__(self) -> str:
         line = f"{self.field}: got {_show(self.got)}, expected {self.expected}"
-        return f"{line}; {self.mend}" if self.mend else line
+        return f"{line}; {self.hint}" if self.hint else line
 
 
 def _show(value: object) -> str:
@@ -108,8 +108,8 @@ def check_reason(reason: str) -> None:
     """
     known = reasons.names()
     if reason not in known:
-        mend = "a source declares those of its own in its module's REASONS"
-        raise UndeclaredReasonError(f"reason {reason!r} is none of {', '.join(known)}; {mend}")
+        hint = "a source declares those of its own in its module's REASONS"
+        raise UndeclaredReasonError(f"reason {reason!r} is none of {', '.join(known)}; {hint}")
 
 
 class DatasetError(PetalstreamError):
@@ -180,7 +180,7 @@ def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = N
             # Of a command that keeps nothing, or hasn't begun.
             with (
                 interrupts.hinting(lambda: "the same command begins anew"),
-                in_words(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")),
+                translate_limits(_LESS_MEMORY.get(_command_of(main).partition(".")[0], "")),
             ):
                 return main(argv)
         except BaseException as error:
@@ -227,7 +227,7 @@ def _missing_package(error: ModuleNotFoundError, main: Callable[..., int]) -> Co
 
 
 @contextmanager
-def in_words(memory: str = "") -> Iterator[None]:
+def translate_limits(memory: str = "") -> Iterator[None]:
     """Makes of what the machine refuses an error of ours; with `TRACE_VARIABLE` set to anything, the trace shows too.
 
     Args:

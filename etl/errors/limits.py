@@ -85,7 +85,7 @@ def reason(error: OSError) -> str:
 
 
 @contextmanager
-def naming(path: str) -> Iterator[None]:
+def name_file(path: str) -> Iterator[None]:
     """Names the file in an error of the system's that names none, as those of reading and writing do."""
     try:
         yield

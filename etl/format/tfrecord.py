@@ -35,7 +35,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FramedRecord:
     """One record, framed and where wanted compressed: work that threads can do ahead of the file's order.
 
     Attributes:
@@ -47,16 +47,16 @@ class Piece:
     deflated: bytes | None = None
 
 
-def make_piece(record: bytes, *, compressed: bool = False) -> Piece:
+def frame_record(record: bytes, *, compressed: bool = False) -> FramedRecord:
     """Frames one record and compresses it where wanted."""
     length = struct.pack("<Q", len(record))
     checksums = struct.pack("<I", masked_crc32c(length)), struct.pack("<I", masked_crc32c(record))
     frame = b"".join((length, checksums[0], record, checksums[1]))
     if not compressed:
-        return Piece(frame)
+        return FramedRecord(frame)
     squeeze = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     # A full flush ends on a byte and forgets what came before, so that blocks made apart can stand one behind another.
-    return Piece(frame, squeeze.compress(frame) + squeeze.flush(zlib.Z_FULL_FLUSH))
+    return FramedRecord(frame, squeeze.compress(frame) + squeeze.flush(zlib.Z_FULL_FLUSH))
 
 
 class RecordWriter:
@@ -78,7 +78,7 @@ class RecordWriter:
         if compressed:
             self._put(_GZIP_HEADER)
 
-    def write(self, piece: Piece) -> int:
+    def write(self, piece: FramedRecord) -> int:
         """Appends one record; returns where its frame starts, in bytes before compression."""
         offset = self._offset
         if self._compressed:

@@ -44,11 +44,11 @@ def end_with(main: Callable[[list[str] | None], int]) -> NoReturn:
         # Between the command's end and this.
         interrupts.end_at_once()
     if interrupts.received():
-        _leave(code)
+        _exit(code)
     sys.exit(code)
 
 
-def _leave(code: int) -> NoReturn:
+def _exit(code: int) -> NoReturn:
     """Ends a process whose threads are in the midst of something: none is waited for."""
     threading.Thread(target=_end_later, args=(code,), daemon=True).start()
     null = os.open(os.devnull, os.O_WRONLY)

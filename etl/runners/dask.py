@@ -43,7 +43,7 @@ class DaskRunner(dask_runner.DaskRunner):
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
         """Starts a pipeline; returns its result, which disconnects when it has been waited for."""
-        with warnings.catch_warnings(), interrupts.kept_from_children():
+        with warnings.catch_warnings(), interrupts.hidden_from_children():
             # The configuration travels with every unit; Dask would have it sent once.
             warnings.filterwarnings("ignore", "Sending large graph")
             # The page of a cluster on this machine, which then has another port.
@@ -93,7 +93,7 @@ def check(options: PipelineOptions) -> None:
         with distributed.Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
             num_workers = len(client.nthreads())
     except (OSError, ValueError) as error:
-        mend = f"{type(error).__name__}; start one with `dask scheduler`, and workers with `dask worker {value}`"
-        raise ConfigError(option, value, expected, mend) from error
+        hint = f"{type(error).__name__}; start one with `dask scheduler`, and workers with `dask worker {value}`"
+        raise ConfigError(option, value, expected, hint) from error
     if not num_workers:
         print(f"{value}: the scheduler has no worker; the run waits for the first", file=sys.stderr)

@@ -23,13 +23,13 @@ from etl.errors import (
     decode_failure,
     encode_failure,
     find_failure,
-    in_words,
     limits,
+    translate_limits,
 )
 from etl.errors.causes import cause
 
 TRACE_NAME = "traceback.txt"
-# In a run's folder: what `leaving` leaves.
+# In a run's folder: what `record_failure` leaves.
 FAILURE_NAME = "failure.txt"
 _KIND = re.compile(r"\b(?:etl|trainer)\.[\w.]*?(\w+Error): ")
 
@@ -39,13 +39,13 @@ class RunError(PetalstreamError):
 
 
 @contextmanager
-def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
+def translate_errors(failure_path: str, log_dir: str, hint: str = "") -> Iterator[None]:
     """Turns whatever a runner raises into one line.
 
     Args:
         failure_path: Where a step of ours left its line, if one did.
         log_dir: Folder of the trace; where it isn't on this machine, or is gone, the trace goes to a temporary file.
-        mend: What to do next, for the end of a line that no step of ours left.
+        hint: What to do next, for the end of a line that no step of ours left.
 
     Raises:
         DatasetError: a step of ours said what is wrong with the data: another try would say the same.
@@ -66,34 +66,34 @@ def telling(failure_path: str, log_dir: str, mend: str = "") -> Iterator[None]:
         if shows_traces:
             traceback.print_exception(error)
         # A service tells of a job what its last worker said, among much else.
-        told = _left_by_a_step(failure_path)
-        raise (error if told is None else _final(told, error)) from None
+        failure = _load_failure(failure_path)
+        raise (error if failure is None else _final(failure, error)) from None
     except PetalstreamError as error:
         interrupts.check()
         # In this process Beam raises a step's own error anew, with the step's name in the midst of its words.
-        raise _with_mend(find_failure(error) or error, mend) from None
+        raise _add_hint(find_failure(error) or error, hint) from None
     except Exception as error:
         interrupts.check()
         if shows_traces:
             raise
-        told = _left_by_a_step(failure_path) or find_failure(error) or _as_limit(error)
-        if told is not None:
-            raise _with_mend(_final(told, error), mend) from None
-        parts = [f"the run failed: {cause(error)}", _write_trace(error, log_dir), mend]
+        failure = _load_failure(failure_path) or find_failure(error) or _as_limit(error)
+        if failure is not None:
+            raise _add_hint(_final(failure, error), hint) from None
+        parts = [f"the run failed: {cause(error)}", _write_trace(error, log_dir), hint]
         raise RunError("; ".join(filter(None, parts))) from None
     finally:
         logger.setLevel(level)
 
 
 @contextmanager
-def leaving(building_dir: str) -> Iterator[None]:
-    """Leaves the line of an error of ours in a run's folder, where `telling` finds it, on any runner.
+def record_failure(building_dir: str) -> Iterator[None]:
+    """Leaves the line of an error of ours in a run's folder, where `translate_errors` finds it, on any runner.
 
     Raises:
         LimitError: a limit of the machine was met in the block; or as raised there.
     """
     try:
-        with in_words():
+        with translate_limits():
             yield
     except PetalstreamError as error:
         # On a full disk the line has no room either; most runners pass it on too.
@@ -102,7 +102,7 @@ def leaving(building_dir: str) -> Iterator[None]:
         raise
 
 
-def _left_by_a_step(path: str) -> PetalstreamError | None:
+def _load_failure(path: str) -> PetalstreamError | None:
     """Returns the error that a step left; None where there is none or the store can't be asked."""
     try:
         return decode_failure(storage.read_bytes(path)) if storage.exists(path) else None
@@ -117,15 +117,15 @@ def _as_limit(error: Exception) -> LimitError | None:
     return None if line is None else LimitError(line)
 
 
-def _with_mend(told: PetalstreamError, mend: str) -> PetalstreamError:
+def _add_hint(failure: PetalstreamError, hint: str) -> PetalstreamError:
     """Adds what to do next to a limit of the machine: once that is out of the way, the run can go on."""
-    return LimitError(f"{told}; {mend}") if isinstance(told, LimitError) and mend else told
+    return LimitError(f"{failure}; {hint}") if isinstance(failure, LimitError) and hint else failure
 
 
-def _final(told: PetalstreamError, error: BaseException) -> PetalstreamError:
+def _final(failure: PetalstreamError, error: BaseException) -> PetalstreamError:
     """Returns what a step told, as the class that it had in the worker where another try would say the same."""
     kinds = _KIND.findall(str(error))
-    return DatasetError(str(told)) if kinds and kinds[-1] == DatasetError.__name__ else told
+    return DatasetError(str(failure)) if kinds and kinds[-1] == DatasetError.__name__ else failure
 
 
 def _write_trace(error: BaseException, folder: str) -> str:

@@ -92,8 +92,8 @@ def _set_prism(options: PipelineOptions, given: set[str]) -> None:
     path = prism.prism_location or shutil.which("prism")
     if path is None or not (os.path.isfile(path) and os.access(path, os.X_OK)):
         package = f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
-        mend = f"build it with `go install {package}`, which puts it into ~/go/bin (or $GOBIN)"
-        raise ConfigError("--prism_location", path, "the path of Prism's program, or prism on the PATH", mend)
+        hint = f"build it with `go install {package}`, which puts it into ~/go/bin (or $GOBIN)"
+        raise ConfigError("--prism_location", path, "the path of Prism's program, or prism on the PATH", hint)
     prism.prism_location = path
 
 
@@ -131,8 +131,8 @@ def check_servers(name: str, options: PipelineOptions) -> None:
         option = f"{name.removesuffix('Runner').lower()}_job_server_jar"
         jar = options.get_all_options()[option]
         if jar and "://" not in jar and not zipfile.is_zipfile(jar):
-            mend = "this file is none" if os.path.isfile(jar) else "there is no such file"
-            raise ConfigError(f"--{option}", jar, "the path of a job server's jar", mend)
+            hint = "this file is none" if os.path.isfile(jar) else "there is no such file"
+            raise ConfigError(f"--{option}", jar, "the path of a job server's jar", hint)
     if name == "PrismRunner" and portable.environment_type == "EXTERNAL":
         # Prism, on this machine, is what asks the pool for workers, and waits for it without a word.
         start = "start one with `python -m apache_beam.runners.worker.worker_pool_main --service_port 50000`"
@@ -142,11 +142,11 @@ def check_servers(name: str, options: PipelineOptions) -> None:
         )
 
 
-def _check_answers(option: str, address: str | None, expected: str, mend: str = "") -> None:
+def _check_answers(option: str, address: str | None, expected: str, hint: str = "") -> None:
     host, _, port = (address or "").rpartition(":")
     if not host or not port.isdecimal():
-        raise ConfigError(option, address, expected, mend)
+        raise ConfigError(option, address, expected, hint)
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except OSError as error:
-        raise ConfigError(option, address, expected, "; ".join(filter(None, (error.strerror, mend)))) from error
+        raise ConfigError(option, address, expected, "; ".join(filter(None, (error.strerror, hint)))) from error

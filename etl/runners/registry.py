@@ -47,9 +47,9 @@ def _runner_name(text: str) -> str:
         near = difflib.get_close_matches(text, NAMES, n=1)
         raise ConfigError("--runner", text, f"one of {', '.join(NAMES)}", f"did you mean {near[0]}?" if near else "")
     if name == "DaskRunner" and importlib.util.find_spec("distributed") is None:
-        mend = 'python -m pip install "petalstream[etl,dask]", here and on the workers'
+        hint = 'python -m pip install "petalstream[etl,dask]", here and on the workers'
         raise ConfigError(
-            "--runner", text, "a runner whose packages are installed, and dask and distributed aren't", mend
+            "--runner", text, "a runner whose packages are installed, and dask and distributed aren't", hint
         )
     return name
 

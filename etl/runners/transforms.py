@@ -15,7 +15,7 @@ from etl.finalise.facts import PlanFacts
 from etl.finalise.finalise import finalise
 from etl.plan.lines import decode_result
 from etl.records import Unit, UnitResult
-from etl.runners.failures import leaving
+from etl.runners.failures import record_failure
 from etl.work import workers
 from etl.work.shard import assemble
 from etl.work.unit import write_unit
@@ -34,7 +34,7 @@ class WriteUnit(beam.DoFn):
 
     def process(self, unit: Unit) -> Iterator[tuple[str, UnitResult]]:
         """Writes one unit's file, or fetches the result of an earlier run."""
-        with leaving(self._building_dir), shared_files():
+        with record_failure(self._building_dir), shared_files():
             if unit.done_path:
                 result = decode_result(storage.read_bytes(unit.done_path))
             else:
@@ -55,7 +55,7 @@ class Assemble(beam.DoFn):
 
     def process(self, gathered: tuple[str, Iterable[UnitResult]]) -> Iterator[UnitResult]:
         """Makes one shard of its parts."""
-        with leaving(self._building_dir):
+        with record_failure(self._building_dir):
             yield assemble(self._config, gathered[1], self._building_dir)
 
 
@@ -68,7 +68,7 @@ class Finalise(beam.DoFn):
 
     def process(self, gathered: tuple[int, Iterable[UnitResult]]) -> None:
         """Publishes the data set."""
-        with leaving(self._facts.building_dir(self._config.output)):
+        with record_failure(self._facts.building_dir(self._config.output)):
             finalise(self._config, self._facts, gathered[1])
 
 

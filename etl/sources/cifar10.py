@@ -162,8 +162,8 @@ def _folder(options: SourceOptions) -> str:
     for folder in (root, f"{root}/cifar-10-batches-py"):
         if storage.exists(f"{folder}/{_META_NAME}"):
             return folder
-    mend = f"there is no {_META_NAME} in it" if storage.is_folder(root) else "there is no such folder"
-    raise ConfigError("--input", options.input or root, _EXPECTED, mend)
+    hint = f"there is no {_META_NAME} in it" if storage.is_folder(root) else "there is no such folder"
+    raise ConfigError("--input", options.input or root, _EXPECTED, hint)
 
 
 def _label_names(folder: str) -> tuple[str, ...]:

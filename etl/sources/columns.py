@@ -95,7 +95,7 @@ class CsvOptions(SourceOptions):
     label_column: str | None = option(None, metavar="NAME", help="for csv: the column of labels in the header line")
 
 
-def learn(path: str, options: CsvOptions) -> Layout:
+def detect_layout(path: str, options: CsvOptions) -> Layout:
     """Learns a file's layout.
 
     Raises:

@@ -24,7 +24,7 @@ from etl.format.features import FeatureSpec
 from etl.format.parsing import is_text
 from etl.records import SourceImage
 from etl.sources import splits, vocabulary
-from etl.sources.columns import EXPECTED, CsvOptions, Layout, learn, open_text
+from etl.sources.columns import EXPECTED, CsvOptions, Layout, detect_layout, open_text
 from etl.sources.files import names, tree
 from etl.sources.notes import NUM_EXAMPLES, Examples
 from etl.sources.rows import Row, read_rows
@@ -70,7 +70,7 @@ def notes(options: CsvOptions) -> list[str]:
     """Returns lines that name the columns that are not read, and another separator than the usual one."""
     lines = []
     for path in _csv_paths(options)[:NUM_EXAMPLES]:
-        layout = learn(path, options)
+        layout = detect_layout(path, options)
         if layout.separator in _OTHER_SEPARATORS:
             separated = f"line {layout.num_before + 1}: cells are separated by {_OTHER_SEPARATORS[layout.separator]}"
             lines.append(f"{posixpath.basename(path)}: {separated}, not by commas")
@@ -89,7 +89,7 @@ def class_names(options: CsvOptions) -> tuple[str, ...]:
     Raises:
         ConfigError: `--input` or what gives the class names is not as it should be.
     """
-    layouts = [learn(path, options) for path in _csv_paths(options)]
+    layouts = [detect_layout(path, options) for path in _csv_paths(options)]
     given = vocabulary.load(options)
     if given is not None:
         return given
@@ -102,7 +102,7 @@ def list_images(options: CsvOptions) -> Iterator[SourceImage]:
     Raises:
         ConfigError: `--input` is no such file, has no rows, or lacks a column that is needed.
     """
-    layouts = [learn(path, options) for path in _csv_paths(options)]
+    layouts = [detect_layout(path, options) for path in _csv_paths(options)]
     offered = ("column", "hash") if all(layout.split is not None for layout in layouts) else ("hash",)
     way = splits.choose_by(options, offered)
     images = (image for layout in layouts for image in _read(layout, way))

@@ -42,8 +42,8 @@ def own_flags() -> dict[str, list[Flag]]:
             raise _wrong(name, SOURCES[name], "fields that are options", str(error)) from None
         for flag in own:
             if flag.name in owners:
-                mend = f"{owners[flag.name]} has one of that name too"
-                raise _wrong(name, flag.name, "options of its own", mend)
+                hint = f"{owners[flag.name]} has one of that name too"
+                raise _wrong(name, flag.name, "options of its own", hint)
             owners[flag.name] = name
         if own:
             found[name] = own
@@ -122,5 +122,5 @@ def reads_files(name: str) -> bool:
     return bool(getattr(source(name), "READS_FILES", True))
 
 
-def _wrong(name: str, got: object, expected: str, mend: str = "") -> ConfigError:
-    return ConfigError(f"OPTIONS of {SOURCES[name]}", got, expected, mend)
+def _wrong(name: str, got: object, expected: str, hint: str = "") -> ConfigError:
+    return ConfigError(f"OPTIONS of {SOURCES[name]}", got, expected, hint)

@@ -98,10 +98,10 @@ def _find(options: SourceOptions) -> tuple[str, list[str]]:
         return root, []
     root = root.rstrip("/") or "/"
     if not storage.is_folder(root):
-        mend = "there is no such folder"
+        hint = "there is no such folder"
         if storage.exists(root):
-            mend = "this is a file; a list of images is read by --source csv"
-        raise ConfigError("--input", options.input, _EXPECTED, mend)
+            hint = "this is a file; a list of images is read by --source csv"
+        raise ConfigError("--input", options.input, _EXPECTED, hint)
     _check_apart(root, options)
     folders = tree.list_folders(root, options.output)
     if not folders:
@@ -140,13 +140,13 @@ def _check_no_splits(root: str, folders: Sequence[str], options: SourceOptions) 
     seen = f"{', '.join(named)} are splits, no classes"
     if nested:
         classes = inside[nested[0]]
-        mend = (
+        hint = (
             f"{seen}: in {nested[0]} lie {Examples(classes)}; give one of them ({options.input}/{nested[0]}), "
             f"all as one ('{options.input}/*/*/*'), or a list with a column of splits (--source csv)"
         )
     else:
-        mend = f"{seen}; a list with columns of paths, labels and splits is read by --source csv"
-    raise ConfigError("--input", options.input, _EXPECTED, f"{mend}; if they are classes, name them in --labels")
+        hint = f"{seen}; a list with columns of paths, labels and splits is read by --source csv"
+    raise ConfigError("--input", options.input, _EXPECTED, f"{hint}; if they are classes, name them in --labels")
 
 
 def _list(root: str, options: SourceOptions) -> Iterator[SourceImage]:

@@ -48,7 +48,7 @@ class _Lines:
     def start_row(self) -> None:
         self.taken = []
 
-    def give_back_all_but_first(self) -> None:
+    def return_all_but_first(self) -> None:
         self._returned.extendleft(reversed(self.taken[1:]))
         self.number -= len(self.taken) - 1
 
@@ -79,14 +79,14 @@ def read_rows(
             return
         except csv.Error as error:
             line = source.number - len(source.taken) + 1
-            source.give_back_all_but_first()
+            source.return_all_but_first()
             # A reader that has failed, or met the end within a cell, is not used again.
             reader = make_reader()
             yield Row(line, problem=_explain(error))
             continue
         line = source.number - len(source.taken) + 1
         if any("\n" in cells[place] or "\r" in cells[place] for place in columns if place < len(cells)):
-            source.give_back_all_but_first()
+            source.return_all_but_first()
             yield Row(line, problem="a quotation mark has no partner on its line")
         elif cells and any(cell.strip() for cell in cells):
             yield Row(line, tuple(cells))

@@ -19,7 +19,7 @@ class _NamedFile(io.FileIO):
     """A file whose errors name it."""
 
     def write(self, data: Any) -> int:
-        with limits.naming(str(self.name)):
+        with limits.name_file(str(self.name)):
             return super().write(data) or 0
 
 
@@ -47,7 +47,7 @@ def open_stream(path: str) -> BinaryIO:
 
 def read_bytes(path: str) -> bytes:
     """Reads a whole file; raises `FileNotFoundError`."""
-    with limits.naming(path), open(path, "rb", buffering=0) as file:
+    with limits.name_file(path), open(path, "rb", buffering=0) as file:
         return file.read()
 
 

@@ -14,7 +14,7 @@ from etl.errors import ConfigError, StorageError
 from etl.parallel import ordered_map
 from etl.paths import BUILDING_PREFIX
 from etl.storage import gcs_versions
-from etl.storage.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, telling
+from etl.storage.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, translate_errors
 from etl.storage.stored import StoredFile
 from etl.storage.upload import Upload, upload_bytes
 
@@ -36,14 +36,14 @@ _READ_BYTES = 8 << 20
 
 def exists(path: str) -> bool:
     """Tells whether there is an object of that path."""
-    with telling(path, READ):
+    with translate_errors(path, READ):
         return bool(blob_of(path).exists(retry=retry(path)))
 
 
 def is_folder(path: str) -> bool:
     """Tells whether there is at least one object below a path."""
     bucket, prefix = _folder(path)
-    with telling(path, LIST):
+    with translate_errors(path, LIST):
         return any(client().list_blobs(bucket, prefix=prefix, max_results=1, fields=_FIELDS, retry=retry(path)))
 
 
@@ -64,7 +64,7 @@ def open_stream(path: str) -> BinaryIO:
 
 def read_bytes(path: str) -> bytes:
     """Reads a whole object in one request; raises `FileNotFoundError`."""
-    with telling(path, READ):
+    with translate_errors(path, READ):
         return bytes(blob_of(path).download_as_bytes(retry=retry(path)))
 
 
@@ -127,7 +127,7 @@ def list_folders(folder: str) -> list[str]:
     """Returns the names of the folders directly in a folder, sorted, without a look at what they hold."""
     bucket, prefix = _folder(folder)
     names: set[str] = set()
-    with telling(folder, LIST):
+    with translate_errors(folder, LIST):
         pages = client().list_blobs(bucket, prefix=prefix, delimiter="/", fields=_FIELDS, retry=retry(folder)).pages
         for page in pages:
             names.update(name[len(prefix) : -1] for name in page.prefixes)
@@ -182,13 +182,13 @@ def _folder(path: str) -> tuple[str, str]:
 
 def _found(path: str) -> Blob:
     blob = blob_of(path)
-    with telling(path, READ):
+    with translate_errors(path, READ):
         blob.reload(retry=retry(path))
     return blob
 
 
 def _list(path: str, bucket: str, **options: Any) -> Iterator[StoredFile]:
-    with telling(path, LIST):
+    with translate_errors(path, LIST):
         for blob in client().list_blobs(bucket, fields=_FIELDS, page_size=_PAGE_SIZE, retry=retry(path), **options):
             yield _stored(bucket, blob)
 
@@ -219,7 +219,7 @@ def _look_up_chunk(paths: Sequence[str]) -> list[StoredFile | None]:
                 retry=retry(f"gs://{bucket}"),
             )
             try:
-                with telling(f"gs://{bucket}/{names[place]}", LIST):
+                with translate_errors(f"gs://{bucket}/{names[place]}", LIST):
                     page = next(listed.pages, None)
             except ConfigError as refused:
                 return _look_up_one_by_one(paths, refused)
@@ -253,7 +253,7 @@ def _move(source: str, target: str) -> None:
     original, copy = blob_of(source), blob_of(target)
     token = None
     try:
-        with telling(target, MOVE):
+        with translate_errors(target, MOVE):
             # Large objects, and other storage classes, take several requests.
             while True:
                 token, _, _ = copy.rewrite(original, token=token, retry=retry(target))
@@ -268,7 +268,7 @@ def _move(source: str, target: str) -> None:
 
 def _delete(path: str) -> None:
     try:
-        with telling(path, DELETE):
+        with translate_errors(path, DELETE):
             blob_of(path).delete(retry=retry(path))
     except FileNotFoundError:
         # So much the better; or an earlier try did it, whose answer was lost.
@@ -318,7 +318,7 @@ class _Ranges(io.RawIOBase):
         if end <= self._place:
             return b""
         try:
-            with telling(self._path, READ):
+            with translate_errors(self._path, READ):
                 data: bytes = self._blob.download_as_bytes(
                     start=self._place, end=end - 1, checksum=None, raw_download=True, retry=retry(self._path)
                 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.cli import seconds_of
 from etl.errors import ConfigError, PetalstreamError, StorageError, UploadLostError, one_line
-from etl.storage.retries import network_reason, say_retry, saying_wait
+from etl.storage.retries import announce_retry, announce_wait, network_reason
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -76,7 +76,7 @@ def _make_client(process: int, emulator: str) -> Client:
     logging.getLogger("google.auth").setLevel(logging.ERROR)
     if not emulator:
         try:
-            with saying_wait(_PATIENCE_SECONDS, "looking for credentials of Google Cloud"):
+            with announce_wait(_PATIENCE_SECONDS, "looking for credentials of Google Cloud"):
                 credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
         except DefaultCredentialsError as error:
             if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
@@ -104,7 +104,7 @@ def split(path: str) -> tuple[str, str]:
 def blob_of(path: str, generation: int | None = None) -> Blob:
     """Returns the client's object of a path, of one generation if that is given; nothing is asked."""
     bucket, name = split(path)
-    with telling(path, READ):
+    with translate_errors(path, READ):
         return client().bucket(bucket).blob(name, generation=generation)
 
 
@@ -138,12 +138,12 @@ def retry(path: str, seconds: float | None = None) -> Retry:
         maximum=_LONGEST_DELAY_SECONDS,
         multiplier=2.0,
         timeout=timeout,
-        on_error=lambda error: say_retry(bucket, _message(error), deadline, limit),
+        on_error=lambda error: announce_retry(bucket, _message(error), deadline, limit),
     )
 
 
 @contextmanager
-def telling(path: str, access: Access) -> Iterator[None]:
+def translate_errors(path: str, access: Access) -> Iterator[None]:
     """Turns what the client raises into errors of ours.
 
     Args:
@@ -176,9 +176,9 @@ def _translate(path: str, access: Access, error: Exception) -> Exception:
     if isinstance(error, RetryError):
         cause = error.cause
         last = _message(cause) if cause is not None else str(error)
-        mend = "is the service or the network down? --resume goes on with what is done by then"
+        hint = "is the service or the network down? --resume goes on with what is done by then"
         limit = f"{retry_seconds():g} s ({SECONDS_VARIABLE})"
-        return StorageError(f"{path}: could not {access.verb} it, tried again for {limit}; last: {last}; {mend}")
+        return StorageError(f"{path}: could not {access.verb} it, tried again for {limit}; last: {last}; {hint}")
     if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
         return _no_credentials(path, "no credentials" if _is_nobody() else _broken(error))
     code = status(error)
@@ -186,8 +186,8 @@ def _translate(path: str, access: Access, error: Exception) -> Exception:
         if access in (READ, MOVE, DELETE):
             return FileNotFoundError(path)
         bucket = path.split("/")[2]
-        mend = f"is the name right? gcloud storage buckets create gs://{bucket} makes one"
-        return ConfigError(path, f"no bucket {bucket} (404)", "a bucket that exists", mend)
+        hint = f"is the name right? gcloud storage buckets create gs://{bucket} makes one"
+        return ConfigError(path, f"no bucket {bucket} (404)", "a bucket that exists", hint)
     if code in (401, 403):
         return _refused(path, access, error, code)
     return StorageError(f"{path}: could not {access.verb} it: {_message(error)}")
@@ -198,13 +198,13 @@ def _refused(path: str, access: Access, error: Exception, code: int) -> Petalstr
         return _no_credentials(path, "no credentials" if _is_nobody() else _broken(error))
     bucket = path.split("/")[2]
     expected = f"an account that may {access.verb} it ({access.permission})"
-    mend = f"grant {access.role} on gs://{bucket} to the account that this runs as"
-    return ConfigError(path, f"no permission ({_message(error)})", expected, mend)
+    hint = f"grant {access.role} on gs://{bucket} to the account that this runs as"
+    return ConfigError(path, f"no permission ({_message(error)})", expected, hint)
 
 
 def _no_credentials(path: str, got: str) -> ConfigError:
-    mend = "log in with gcloud auth application-default login, or name a key file in GOOGLE_APPLICATION_CREDENTIALS"
-    return ConfigError(path, got, "an account that may use the bucket", mend)
+    hint = "log in with gcloud auth application-default login, or name a key file in GOOGLE_APPLICATION_CREDENTIALS"
+    return ConfigError(path, got, "an account that may use the bucket", hint)
 
 
 def _broken(error: Exception) -> str:

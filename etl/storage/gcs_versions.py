@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.storage.gcs_client import DELETE, READ, WRITE, blob_of, retry, telling
+from etl.storage.gcs_client import DELETE, READ, WRITE, blob_of, retry, translate_errors
 
 _TYPE = "application/octet-stream"
 
@@ -18,7 +18,7 @@ def read(path: str) -> tuple[bytes, int] | None:
         if found == 0:
             return None
         try:
-            with telling(path, READ):
+            with translate_errors(path, READ):
                 return bytes(blob_of(path, found).download_as_bytes(retry=retry(path))), found
         except FileNotFoundError:
             # Replaced since: only the newest generation is kept.
@@ -29,7 +29,7 @@ def generation(path: str) -> int:
     """Returns an object's generation; 0 where there is none."""
     blob = blob_of(path)
     try:
-        with telling(path, READ):
+        with translate_errors(path, READ):
             blob.reload(retry=retry(path))
     except FileNotFoundError:
         return 0
@@ -51,7 +51,7 @@ def write(path: str, data: bytes, expected: int, seconds: float | None = None) -
     from google.api_core.exceptions import PreconditionFailed
 
     blob = blob_of(path)
-    with telling(path, WRITE):
+    with translate_errors(path, WRITE):
         try:
             again = retry(path, seconds)
             blob.upload_from_string(data, content_type=_TYPE, if_generation_match=expected, retry=again)
@@ -67,7 +67,7 @@ def delete(path: str, expected: int, seconds: float | None = None) -> bool:
     from google.api_core.exceptions import PreconditionFailed
 
     try:
-        with telling(path, DELETE):
+        with translate_errors(path, DELETE):
             try:
                 blob_of(path).delete(if_generation_match=expected, retry=retry(path, seconds))
             except PreconditionFailed:

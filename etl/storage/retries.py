@@ -18,7 +18,7 @@ _lock = threading.Lock()
 _last_failures: dict[str, float] = {}
 
 
-def say_retry(place: str, reason: str, deadline: float, limit: str = "") -> None:
+def announce_retry(place: str, reason: str, deadline: float, limit: str = "") -> None:
     """Prints at the first failure of a spell that the request is made again, why, and until when.
 
     Any number of threads may call it.
@@ -39,7 +39,7 @@ def say_retry(place: str, reason: str, deadline: float, limit: str = "") -> None
 
 
 @contextmanager
-def saying_wait(seconds: float, line: str) -> Iterator[None]:
+def announce_wait(seconds: float, line: str) -> Iterator[None]:
     """Prints one line where the block takes long, as a library's does that tries again without a word.
 
     Args:

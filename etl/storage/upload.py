@@ -38,7 +38,7 @@ def upload_bytes(blob: Blob, path: str, data: bytes) -> None:
         data: Its bytes.
 
     Raises:
-        ConfigError, StorageError: see `gcs_client.telling`.
+        ConfigError, StorageError: see `gcs_client.translate_errors`.
     """
     if len(data) > PIECE_BYTES:
         # The library would begin again with the first byte.
@@ -50,7 +50,7 @@ def upload_bytes(blob: Blob, path: str, data: bytes) -> None:
             except UploadLostError:
                 if attempt + 1 == _NUM_ATTEMPTS:
                     raise
-    with gcs_client.telling(path, gcs_client.WRITE):
+    with gcs_client.translate_errors(path, gcs_client.WRITE):
         blob.upload_from_string(data, content_type=_TYPE, retry=gcs_client.retry(path))
 
 
@@ -62,7 +62,7 @@ class Upload(io.RawIOBase):
         path: Its path, for messages.
 
     Raises:
-        ConfigError, StorageError: see `gcs_client.telling`; `UploadLostError` where it has to be written anew.
+        ConfigError, StorageError: see `gcs_client.translate_errors`; `UploadLostError` where it has to be written anew.
     """
 
     def __init__(self, blob: Blob, path: str) -> None:
@@ -125,7 +125,7 @@ class Upload(io.RawIOBase):
         """Sends one piece, however many requests that takes."""
         import google_crc32c
 
-        with gcs_client.telling(self._path, gcs_client.WRITE):
+        with gcs_client.translate_errors(self._path, gcs_client.WRITE):
             if not self._url:
                 self._url = self._blob.create_resumable_upload_session(_TYPE, retry=gcs_client.retry(self._path))
             self._checksum = google_crc32c.extend(self._checksum, piece)

@@ -12,7 +12,7 @@ from etl.cli import import_tensorflow
 from etl.config import DEFAULT_JPEG_QUALITY, EtlConfig
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.schema import COMMON_FEATURES, EMBEDDING_SIZE
-from etl.format.tfrecord import make_piece
+from etl.format.tfrecord import frame_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def stored_bytes(image: EncodedImage, config: EtlConfig) -> int:
     value = image.value if isinstance(image.value, bytes) else image.value.tobytes()
     if config.compression == "none":
         return len(value)
-    return len(make_piece(value, compressed=True).deflated or b"")
+    return len(frame_record(value, compressed=True).deflated or b"")
 
 
 def image_spec(config: EtlConfig, variant: str) -> ImageSpec:

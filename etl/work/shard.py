@@ -10,7 +10,7 @@ from etl import storage
 from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.format.index import LIST_SUFFIX, RecordList
-from etl.format.tfrecord import RecordWriter, make_piece, read_records
+from etl.format.tfrecord import RecordWriter, frame_record, read_records
 from etl.records import UnitResult
 from etl.work.unit import NO_SUMS
 
@@ -53,7 +53,7 @@ def _join(config: EtlConfig, in_order: list[UnitResult], building_dir: str) -> U
         for part in in_order:
             with storage.open_stream(part.shard_path) as source:
                 for record in read_records(source):
-                    writer.write(make_piece(record, compressed=compressed))
+                    writer.write(frame_record(record, compressed=compressed))
             listed.extend(part.list_path)
         num_bytes, sha256 = writer.finish()
     return UnitResult(

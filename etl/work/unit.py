@@ -18,7 +18,7 @@ from etl.errors import RecordError
 from etl.format.features import ExtraValue
 from etl.format.index import LIST_SUFFIX, RecordList
 from etl.format.schema import encode_example
-from etl.format.tfrecord import FRAME_BYTES, Piece, RecordWriter, make_piece
+from etl.format.tfrecord import FRAME_BYTES, FramedRecord, RecordWriter, frame_record
 from etl.parallel import ordered_map
 from etl.plan.lines import decode_images, encode_rejections, encode_result
 from etl.records import PlannedImage, Rejection, Unit, UnitResult
@@ -39,7 +39,7 @@ class _Done:
     """One image's outcome: its record, or why there is none."""
 
     image: PlannedImage
-    piece: Piece | None = None
+    piece: FramedRecord | None = None
     shape: tuple[int, ...] = ()
     pixel_sums: tuple[int, ...] = NO_SUMS
     rejection: Rejection | None = None
@@ -189,7 +189,7 @@ def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage, _F
         except RecordError as error:
             return _Done(image, rejection=_reject(image, error))
         features = {"image": encoded.value, "shape": encoded.pixels.shape}
-        piece = make_piece(_example(image, fetched.extras, features), compressed=compressed)
+        piece = frame_record(_example(image, fetched.extras, features), compressed=compressed)
         return _Done(image, piece, encoded.pixels.shape, sum_pixels(encoded.pixels))
 
     return work
@@ -220,7 +220,7 @@ def _embed(
         vectors = embed(np.stack([pixels for _, pixels in good]))
         for (item, pixels), vector in zip(good, vectors, strict=True):
             features = {"image_embedding": vector, "shape": pixels.shape}
-            piece = make_piece(_example(item.image, item.extras, features))
+            piece = frame_record(_example(item.image, item.extras, features))
             yield _Done(item.image, piece, pixels.shape, sum_pixels(pixels))
 
 

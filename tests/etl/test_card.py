@@ -33,7 +33,7 @@ from etl.format import manifest as manifests
 from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from etl.plan.lines import encode_rejections
 from etl.plan.sharding import shard_name
 from etl.records import Rejection
@@ -174,7 +174,7 @@ def write_data_set(
                         "digest": "0" * 32,
                     }
                     record = encode_example({**common, image_name: image})
-                    writer.write(make_piece(record, compressed=compression == "gzip"))
+                    writer.write(frame_record(record, compressed=compression == "gzip"))
                 num_bytes, sha256 = writer.finish()
             made.append(Shard(path.name, len(shard), num_bytes, sha256))
         counts = Counter(dict.fromkeys(names, 0)) + Counter(label for shard in shards for _, label, _, _ in shard)
@@ -580,7 +580,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"train-00000-of-00001\.tfrecord: the record at byte .* is cut short"):
         collect_samples(str(tmp_path), manifest)
     with path.open("wb") as stream:
-        RecordWriter(stream).write(make_piece(b"no example"))
+        RecordWriter(stream).write(frame_record(b"no example"))
     with pytest.raises(DatasetError, match=r"train-00000-of-00001\.tfrecord: an example that can't be read"):
         collect_samples(str(tmp_path), manifest)
     path.unlink()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from etl.cli import Parser, console, hushed, number
+from etl.cli import Parser, console, number, quiet_stderr
 from etl.errors import ConfigError
 
 
@@ -54,7 +54,7 @@ def test_nan_is_in_no_range() -> None:
 
 
 def test_what_is_written_to_the_descriptor_is_kept_back(capfd: pytest.CaptureFixture[str]) -> None:
-    with hushed():
+    with quiet_stderr():
         os.write(2, b"a notice\n")
     print("after", file=sys.stderr)
     assert capfd.readouterr().err == "after\n"
@@ -65,7 +65,7 @@ def test_it_shows_when_the_block_raises(capfd: pytest.CaptureFixture[str]) -> No
         os.write(2, b"a notice\n")
         raise ImportError("none")
 
-    with pytest.raises(ImportError, match="none"), hushed():
+    with pytest.raises(ImportError, match="none"), quiet_stderr():
         fail()
     assert "a notice" in capfd.readouterr().err
 

@@ -15,7 +15,7 @@ from PIL import Image
 from etl import inspect, run
 from etl.errors import run_main
 from etl.format.schema import encode_example
-from etl.format.tfrecord import RecordWriter, make_piece, read_records
+from etl.format.tfrecord import RecordWriter, frame_record, read_records
 from tests.photos import make_folder
 
 
@@ -48,7 +48,7 @@ def rewrite(path: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
     stream = io.BytesIO()
     writer = RecordWriter(stream)
     for record in change(list(read_records(io.BytesIO(path.read_bytes())))):
-        writer.write(make_piece(record))
+        writer.write(frame_record(record))
     num_bytes, sha256 = writer.finish()
     path.write_bytes(stream.getvalue())
     manifest_path = path.parents[1] / "manifest.json"

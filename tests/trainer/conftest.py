@@ -16,7 +16,7 @@ from PIL import Image
 from etl.format import manifest, schema
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from trainer.serving.served_model import ServedModel, load
 
 CLASS_NAMES = ("daisy", "roses", "tulips")
@@ -93,7 +93,7 @@ def write_split(folder: Path, split: str, files: list[Path], store: Callable[[by
                 "shape": (*SIZE, 3) if folder.name == "pixel" else (*np.asarray(Image.open(path)).shape,),
                 "digest": "0" * 32,
             }
-            writer.write(make_piece(schema.encode_example(features)))
+            writer.write(frame_record(schema.encode_example(features)))
         num_bytes, sha256 = writer.finish()
     labels = [path.parent.name for path in files]
     counts = {label: labels.count(label) for label in CLASS_NAMES}

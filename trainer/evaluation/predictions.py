@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 
 
 class Predictions:
@@ -43,7 +43,7 @@ class Predictions:
             ValueError: there are more or fewer keys than examples.
         """
         columns = (np.concatenate(part).tolist() for part in (self._labels, self._predicted, self._probabilities))
-        with naming(str(path)), path.open("w", encoding="utf-8") as file:
+        with name_file(str(path)), path.open("w", encoding="utf-8") as file:
             for key, label, predicted, probability in zip(keys, *columns, strict=True):
                 line = {"key": key, "label": class_names[label], "predicted": class_names[predicted]}
                 file.write(json.dumps({**line, "probability": round(probability, 6)}, ensure_ascii=False) + "\n")

@@ -213,8 +213,8 @@ class IngestConfig:
                 raise ConfigError("service_address", self.service_address, "None, since distribute is 'none'")
             return
         if host_port(self.service_address) is None:
-            mend = "python -m trainer.ingest.service prints it"
-            raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", mend)
+            hint = "python -m trainer.ingest.service prints it"
+            raise ConfigError("service_address", self.service_address, "the dispatcher's host:port", hint)
         if self.cache != "none":
             raise ConfigError("cache", self.cache, "'none', since no worker of the service sees a whole epoch")
         if self.share != "range":

@@ -285,8 +285,8 @@ def _choose_shards(split: Split, pattern: str) -> Split:
     )
     if not shards:
         first = split.shards[0].name.split(".")[0]
-        mend = f"they are {len(split.shards)}, from {first} on"
-        raise ConfigError("pattern", pattern, f"what comes behind {split.name!r} in a shard's name", mend)
+        hint = f"they are {len(split.shards)}, from {first} on"
+        raise ConfigError("pattern", pattern, f"what comes behind {split.name!r} in a shard's name", hint)
     return dataclasses.replace(
         split,
         shards=shards,
@@ -323,8 +323,8 @@ def _check_steps(plan: Plan) -> None:
 def _check_cache(plan: Plan) -> None:
     config = plan.config
     if plan.is_frozen and plan.is_windowed:
-        mend = "an image's window would be drawn only once"
-        raise ConfigError("cache_of", config.cache_of, "'records' where windows are drawn", mend)
+        hint = "an image's window would be drawn only once"
+        raise ConfigError("cache_of", config.cache_of, "'records' where windows are drawn", hint)
     if config.cache != "memory":
         return
     first, last = plan.record_range

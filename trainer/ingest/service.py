@@ -128,8 +128,8 @@ def check_reachable(field: str, address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
-        mend = f"{error.strerror or error}; start one with python -m {PROG}"
-        raise ConfigError(field, address, EXPECTED, mend) from error
+        hint = f"{error.strerror or error}; start one with python -m {PROG}"
+        raise ConfigError(field, address, EXPECTED, hint) from error
 
 
 if __name__ == "__main__":

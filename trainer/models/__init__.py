@@ -223,8 +223,8 @@ def check_weights(name: str, hyperparameters: Mapping[str, Value], embedding: Ma
         return
     weights = given["weights"] or (embedding or {}).get("weights")
     if weights not in (None, DRAWN, IMAGENET) and not files.exists(str(weights)):
-        mend = "" if given["weights"] else "the data set's embeddings were made with it"
-        raise ConfigError("--weights", weights, f"{IMAGENET}, {DRAWN}, or a file that is there", mend)
+        hint = "" if given["weights"] else "the data set's embeddings were made with it"
+        raise ConfigError("--weights", weights, f"{IMAGENET}, {DRAWN}, or a file that is there", hint)
 
 
 def with_images(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from etl import progress
-from etl.cli import hushed
+from etl.cli import quiet_stderr
 from etl.errors import limits
 from trainer.listing import read_file
 
@@ -104,7 +104,7 @@ def predict(model: Predictor, files: Iterable[str], top_k: int = 0) -> Iterator[
     rest = iter(files)
     while batch := list(islice(rest, BATCH_SIZE)):
         read = [(file, _read(file)) for file in batch]
-        with hushed():
+        with quiet_stderr():
             answers = iter(model.predict([data for _, data in read if isinstance(data, bytes)]))
         for file, data in read:
             answer = next(answers) if isinstance(data, bytes) else data

@@ -140,18 +140,18 @@ def load(folder: str) -> State | None:
     latest = posixpath.join(folder, _LATEST_NAME)
     if not tf.io.gfile.exists(latest):
         return None
-    mend = "delete it to start anew"
+    hint = "delete it to start anew"
     try:
         content = parse_json(read_bytes(latest), allow_nan=True)
         data = read_bytes(posixpath.join(folder, content["file"]))
         if hashlib.sha256(data).hexdigest() != content["sha256"]:
-            raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {mend}")
+            raise DatasetError(f"{folder}: the backup {content['file']} is damaged; {hint}")
         return _decode(data)
     except (*_SYMPTOMS, tf.errors.OpError) as error:
         refused = limits.describe(error)
         if refused is not None:
             raise LimitError(refused) from error
-        raise DatasetError(f"{folder}: the backup can't be read: {one_line(error)[:200]}; {mend}") from error
+        raise DatasetError(f"{folder}: the backup can't be read: {one_line(error)[:200]}; {hint}") from error
 
 
 def _encode(state: State) -> bytes:
@@ -215,13 +215,13 @@ def check_same(facts: Mapping[str, Any], flags: Mapping[str, Any], fingerprint: 
     Raises:
         ConfigError: another flag, or other data.
     """
-    mend = "give the same; or choose another --output_dir, or delete the backup, to start anew"
+    hint = "give the same; or choose another --output_dir, or delete the backup, to start anew"
     if facts["fingerprint"] != fingerprint:
         raise ConfigError(
-            "--data_dir", fingerprint[:16], f"the data set of the backup, {facts['fingerprint'][:16]}", mend
+            "--data_dir", fingerprint[:16], f"the data set of the backup, {facts['fingerprint'][:16]}", hint
         )
     for name, (own, saved) in differences(facts, flags).items():
-        raise ConfigError(f"--{name}", own, f"{saved}, as in the backup", mend)
+        raise ConfigError(f"--{name}", own, f"{saved}, as in the backup", hint)
 
 
 def differences(facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -51,8 +51,8 @@ def check_place(config: TrainConfig, progress: TrainingProgress) -> None:
     """
     if config.data_service is not None and progress.data_step:
         where = f"the backup was made {progress.data_step} steps into an epoch"
-        mend = "a service's batches come in no fixed order; go on without it, or begin anew with --overwrite"
-        raise ConfigError("--data_service", config.data_service, f"none, since {where}", mend)
+        hint = "a service's batches come in no fixed order; go on without it, or begin anew with --overwrite"
+        raise ConfigError("--data_service", config.data_service, f"none, since {where}", hint)
 
 
 @contextmanager

@@ -99,8 +99,8 @@ def _choose(tf: Any) -> str:
 def _several_machines(tf: Any) -> Distribution:
     worker, num_workers = environment.read_cluster()
     if num_workers < 2:
-        mend = "set TF_CONFIG on each of them, or choose another --distribute"
-        raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", mend)
+        hint = "set TF_CONFIG on each of them, or choose another --distribute"
+        raise ConfigError("--distribute", "gpus_multiple_machines", "several workers in TF_CONFIG", hint)
     environment.configure_tensorflow()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     local = strategy.num_replicas_in_sync // num_workers
@@ -114,7 +114,7 @@ def _tpu(tf: Any) -> Distribution:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.OpError) as error:
-        mend = "TPU_NAME says which one"
-        raise ConfigError("--distribute", "tpu", "a TPU that this machine can reach", mend) from error
+        hint = "TPU_NAME says which one"
+        raise ConfigError("--distribute", "tpu", "a TPU that this machine can reach", hint) from error
     strategy = tf.distribute.TPUStrategy(resolver)
     return Distribution("tpu", strategy, num_local_replicas=strategy.num_replicas_in_sync)

@@ -167,8 +167,8 @@ def _check_arguments(study: Spec, arguments: Sequence[str], output_dir: Path) ->
             given = trial_arguments(study, arguments, {**first, parameter.name: value}, output_dir)
             options.parse(given, variables)
     if study.metric != config.monitor:
-        mend = f"add --monitor {study.metric} to the arguments" if study.metric in MONITORS else ""
-        raise ConfigError("metricId", study.metric, f"{config.monitor}, which the trials report", mend)
+        hint = f"add --monitor {study.metric} to the arguments" if study.metric in MONITORS else ""
+        raise ConfigError("metricId", study.metric, f"{config.monitor}, which the trials report", hint)
     if study.is_maximised != MONITORS[config.monitor]:
         goal = "MAXIMIZE" if MONITORS[config.monitor] else "MINIMIZE"
         raise ConfigError("goal", "MAXIMIZE" if study.is_maximised else "MINIMIZE", f"{goal}, for {study.metric}")

@@ -34,8 +34,8 @@ class Fields:
         for name in self._content:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                mend = f"did you mean {near[0]}?" if near else ""
-                raise ConfigError(self.at(name), self._content[name], f"one of the fields {', '.join(known)}", mend)
+                hint = f"did you mean {near[0]}?" if near else ""
+                raise ConfigError(self.at(name), self._content[name], f"one of the fields {', '.join(known)}", hint)
 
     def at(self, name: str) -> str:
         """Returns a field's place in the file."""
@@ -97,11 +97,11 @@ class Fields:
             raise ConfigError(self.at(name), value, f"a list of {what}")
         return value
 
-    def texts(self, name: str, mend: str = "") -> tuple[str, ...]:
+    def texts(self, name: str, hint: str = "") -> tuple[str, ...]:
         """Returns a field that is a list of texts."""
         for value in self.list(name, "texts"):
             if not isinstance(value, str):
-                raise ConfigError(self.at(name), value, "texts alone", mend or "put it in quotes")
+                raise ConfigError(self.at(name), value, "texts alone", hint or "put it in quotes")
         return tuple(self.list(name, "texts"))
 
     def numbers(self, name: str) -> tuple[float, ...]:

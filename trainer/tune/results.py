@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 from etl.format.parsing import make, parse_json
 from trainer.tune.parameters import Value
 
@@ -72,7 +72,7 @@ def save(folder: Path, study: Mapping[str, Any], results: Sequence[Result], best
     text = json.dumps({"study": dict(study), "best": best, "trials": trials}, indent=1)
     path = folder / FILE_NAME
     unfinished = path.with_name(f"{FILE_NAME}.new")
-    with naming(str(path)), open(unfinished, "w", encoding="utf-8") as stream:
+    with name_file(str(path)), open(unfinished, "w", encoding="utf-8") as stream:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())

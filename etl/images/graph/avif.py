@@ -150,10 +150,10 @@ def decode(operations: Any, data: tf.Tensor, avif: Avif) -> tf.Tensor:
     pixels = operations.io_decode_avif(renamed)
     # The operation announces 4 channels and gives 3. A picture of another size than announced fails here.
     pixels = tf.reshape(pixels, tf.stack([avif.header.height, avif.header.width, 3]))
-    return tf.cond(avif.is_grey, lambda: pixels, lambda: _mend(pixels, avif))
+    return tf.cond(avif.is_grey, lambda: pixels, lambda: _correct_colours(pixels, avif))
 
 
-def _mend(pixels: tf.Tensor, avif: Avif) -> tf.Tensor:
+def _correct_colours(pixels: tf.Tensor, avif: Avif) -> tf.Tensor:
     """Turns tensorflow-io's RGB, uint8 (H, W, 3), into Pillow's."""
     luma, blue, red = _unmix(tf.cast(pixels, tf.float32), avif.halves)
 

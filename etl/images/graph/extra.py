@@ -20,7 +20,7 @@ PACKAGE = "tensorflow-io"
 
 # The only one on which tensorflow-io's last version, 0.37.1, loads.
 RELEASE = "2.16"
-MEND = f"AVIF, TIFF and JPEG 2000 need TensorFlow {RELEASE} and: pip install 'petalstream[io]'"
+HINT = f"AVIF, TIFF and JPEG 2000 need TensorFlow {RELEASE} and: pip install 'petalstream[io]'"
 
 # Of the package `tensorflow_io`. Its own import would also put file systems of its own in place of TensorFlow's, and
 # loads this library only with the first call of one of its operations.
@@ -50,12 +50,12 @@ def load(option: str, got: object) -> Any:
 def _load(option: str, got: object) -> ModuleType:
     found = importlib.util.find_spec("tensorflow_io")
     if found is None or not found.submodule_search_locations:
-        raise ConfigError(option, got, f"{PACKAGE}, which is not installed", MEND)
+        raise ConfigError(option, got, f"{PACKAGE}, which is not installed", HINT)
     path = Path(found.submodule_search_locations[0]) / _LIBRARY
     try:
         library: ModuleType = tf.load_op_library(str(path))
     except (tf.errors.OpError, OSError) as error:
         version = importlib.metadata.version(PACKAGE)
         what = f"a TensorFlow on which {PACKAGE} {version} loads ({RELEASE}; this is {tf.__version__})"
-        raise ConfigError(option, got, what, MEND) from error
+        raise ConfigError(option, got, what, HINT) from error
     return library

@@ -92,14 +92,14 @@ def _examine(
     last = tf.reduce_max(tf.concat([scans, [header.start]], axis=0))
     stop = _smallest(tf.boolean_mask(markers, markers > last), parts.size)
 
-    def withstands_filler() -> tf.Tensor:
+    def ignores_filler() -> tf.Tensor:
         head = tf.strings.substr(data, tf.constant(0, tf.int64), stop)
         # Behind a lone 255 the filler would be a marker.
         head += tf.where(parts.values[stop - 1] == 0xFF, b"\0", b"")
         probe = head + _FILLER + tf.strings.substr(data, stop, parts.size - stop) + END_MARK
         return tf.reduce_all(decode(probe) == pixels)
 
-    has_all = tf.cond((tf.size(ends) > 0) & ~is_grey, lambda: tf.constant(True), withstands_filler)
+    has_all = tf.cond((tf.size(ends) > 0) & ~is_grey, lambda: tf.constant(True), ignores_filler)
     return has_all & _has_every_scan(parts, header, scans)
 
 

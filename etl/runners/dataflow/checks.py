@@ -68,20 +68,20 @@ def check_places(config: EtlConfig) -> None:
         check_gs("--embedding_weights", config.embedding_weights, expected, copy)
 
 
-def check_gs(field: str, path: str | None, expected: str, mend: str = "") -> None:
+def check_gs(field: str, path: str | None, expected: str, hint: str = "") -> None:
     """Checks that a path is on Cloud Storage.
 
     Args:
         field: Its option.
         path: The path.
         expected: What it should be, in words.
-        mend: What to do else.
+        hint: What to do else.
 
     Raises:
         ConfigError: it isn't.
     """
     if path is None or re.fullmatch(rf"{_BUCKET}(/.*)?", path) is None:
-        raise ConfigError(field, path, expected, mend)
+        raise ConfigError(field, path, expected, hint)
 
 
 def _check_needed(values: Mapping[str, object]) -> None:
@@ -100,8 +100,8 @@ def _check_forms(values: Mapping[str, object]) -> None:
     region = str(values["region"])
     zone = _ZONE.fullmatch(region)
     if zone:
-        mend = f"this is a zone: --region {zone[1]} --worker_zone {region}"
-        raise ConfigError("--region", region, "a region, as europe-west4", mend)
+        hint = f"this is a zone: --region {zone[1]} --worker_zone {region}"
+        raise ConfigError("--region", region, "a region, as europe-west4", hint)
     forms: dict[str, tuple[re.Pattern[str], str]] = {
         "project": (_PROJECT, "a project's id, as my-project: neither its number nor its title"),
         "region": (_REGION, "a region, as europe-west4"),

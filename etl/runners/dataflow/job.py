@@ -20,7 +20,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow.internal import apiclient
 
 from etl import storage
-from etl.cli import console, hushed
+from etl.cli import console, quiet_stderr
 from etl.errors import ConfigError
 from etl.finalise.report import new_table
 
@@ -76,8 +76,8 @@ def set_dry(options: PipelineOptions) -> None:
     """
     engine = options.view_as(SetupOptions).prebuild_sdk_container_engine
     if engine:
-        mend = "which would be built now; give its name as --sdk_container_image instead"
-        raise ConfigError("--prebuild_sdk_container_engine", engine, "no image to build in a dry run", mend)
+        hint = "which would be built now; give its name as --sdk_container_image instead"
+        raise ConfigError("--prebuild_sdk_container_engine", engine, "no image to build in a dry run", hint)
     options.view_as(TestOptions).dry_run = True
     # A list of what is installed here, by pip, which isn't everywhere: for Dataflow's logs alone.
     options.view_as(DebugOptions).add_experiment("disable_logging_submission_environment")
@@ -104,7 +104,7 @@ def make_job(pipeline: beam.Pipeline) -> Job:
             staged[name] = len(stream.getvalue())
 
     # Building the package prints its steps.
-    with hushed():
+    with quiet_stderr():
         made = pipeline.run().job
     # Its own options, so that the job's don't say that it was made without an account.
     options = PipelineOptions()

@@ -61,8 +61,8 @@ def packaged(options: PipelineOptions) -> Iterator[tuple[str, ...]]:
         yield ()
         return
     if importlib.util.find_spec("setuptools") is None:
-        mend = "install it (pip install setuptools), or give --sdk_container_image"
-        raise ConfigError("--setup_file", None, "setuptools here, to package this project for the workers", mend)
+        hint = "install it (pip install setuptools), or give --sdk_container_image"
+        raise ConfigError("--setup_file", None, "setuptools here, to package this project for the workers", hint)
     with tempfile.TemporaryDirectory(prefix="petalstream-package-") as folder:
         pins = tuple(map(_pin, REQUIREMENTS))
         setup.setup_file = str(write_project(Path(folder), pins))

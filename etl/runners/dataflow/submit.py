@@ -18,7 +18,7 @@ from apache_beam.runners.runner import PipelineState
 
 from etl.cli import note
 from etl.errors.causes import cause, essence
-from etl.runners.dataflow.hints import mend_for
+from etl.runners.dataflow.hints import find_hint
 from etl.runners.failures import RunError
 
 _CONSOLE = "https://console.cloud.google.com/dataflow/jobs"
@@ -112,7 +112,7 @@ class Submission:
 
 
 def _failed(line: str, reason: str) -> RunError:
-    return RunError("; ".join(filter(None, (line, mend_for(reason)))))
+    return RunError("; ".join(filter(None, (line, find_hint(reason)))))
 
 
 def _note_state(state: str) -> None:

@@ -18,7 +18,7 @@ from etl.format import manifest
 from etl.paths import BUILDING_PREFIX
 from etl.sources.files import names
 from etl.sources.files.found import FoundFile, as_text
-from etl.sources.files.patterns import Everything, Pattern, States
+from etl.sources.files.patterns import MatchAll, Pattern, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Walk:
     """
 
     def __init__(self, start: str, output: str | None = None, pattern: Pattern | None = None) -> None:
-        self._pattern = pattern or Everything()
+        self._pattern = pattern or MatchAll()
         self._start = _Folder(start, "", os.path.realpath(start or "/"), False, self._pattern.start)
         self._output = os.path.realpath(output) if output else None
         # Folders that a link led to, or that lie below such, by their real paths; of one class folder.
@@ -102,9 +102,9 @@ class Walk:
         states = self._pattern.enter(folder.states, name)
         if not states:
             return
-        kind = names.of_folder(name) if not self._pattern.spells(folder.states, name) else ""
+        kind = names.of_folder(name) if not self._pattern.names_exactly(folder.states, name) else ""
         real = os.path.realpath(path) if linked else f"{folder.real.rstrip('/')}/{name}"
-        if not kind and linked and self._leads_astray(folder, name, real):
+        if not kind and linked and self._is_reached_anyway(folder, name, real):
             kind = names.LINK
         if not kind and (linked or folder.linked):
             if real in self._visited:
@@ -115,7 +115,7 @@ class Walk:
         else:
             yield _Folder(path, f"{inner}/", real, linked or folder.linked, states)
 
-    def _leads_astray(self, folder: _Folder, name: str, real: str) -> bool:
+    def _is_reached_anyway(self, folder: _Folder, name: str, real: str) -> bool:
         """Tells whether a link to a folder leads back up, or to a folder that the walk comes to anyway."""
         if self._start.real == real or self._start.real.startswith(f"{real.rstrip('/')}/"):
             return True
@@ -127,7 +127,7 @@ class Walk:
         if not self._pattern.takes(folder.states, name):
             return
         path, inner = f"{folder.path}/{name}", folder.prefix + name
-        kind = "" if self._pattern.spells(folder.states, name) else names.of_file(name)
+        kind = "" if self._pattern.names_exactly(folder.states, name) else names.of_file(name)
         is_link = name in entries.links and name not in entries.others
         if not kind and is_link and self._is_listed_too(folder, os.path.realpath(path)):
             kind = names.LINK

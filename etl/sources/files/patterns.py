@@ -49,7 +49,7 @@ class Pattern:
         """Tells whether a part of the pattern other than `**` matches a folder of that name."""
         return any(self._parts[place] != _DEEP and self._fits(place, name) for place in states)
 
-    def spells(self, states: States, name: str) -> bool:
+    def names_exactly(self, states: States, name: str) -> bool:
         """Tells whether the pattern names a folder in full, or a file's ending."""
         if name in (self._parts[place] for place in states):
             return True
@@ -67,7 +67,7 @@ class Pattern:
         return frozenset(states)
 
 
-class Everything:
+class MatchAll:
     """The pattern of a walk that takes all, hidden names too."""
 
     start: States = frozenset({0})
@@ -82,7 +82,7 @@ class Everything:
         del states, name
         return True
 
-    def spells(self, states: States, name: str) -> bool:
+    def names_exactly(self, states: States, name: str) -> bool:
         """Returns False: no name is asked for."""
         del states, name
         return False

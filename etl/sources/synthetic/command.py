@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         for image in list_images(options):
             path = folder / image.key
             path.parent.mkdir(parents=True, exist_ok=True)
-            with limits.naming(str(path)):
+            with limits.name_file(str(path)):
                 num_bytes += path.write_bytes(read(image.uri))
             num_broken += "?broken=" in image.uri
             progress.advance()

@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from etl import inspect, run, storage
-from etl.errors import ConfigError, LimitError, decode_failure, encode_failure, find_failure, in_words, limits, run_main
+from etl.errors import (
+    ConfigError,
+    LimitError,
+    decode_failure,
+    encode_failure,
+    find_failure,
+    limits,
+    run_main,
+    translate_limits,
+)
 from etl.runners import failures
 from tests.limited import check_line, soft_limit
 from tests.photos import make_folder
@@ -64,7 +73,7 @@ def test_an_error_of_the_system_names_its_file_and_what_to_do(
 )
 def test_what_is_no_limit_of_the_machine_is_left_alone(error: Exception) -> None:
     assert limits.describe(error) is None
-    with pytest.raises(type(error)), in_words():
+    with pytest.raises(type(error)), translate_limits():
         raise error
 
 
@@ -72,9 +81,9 @@ def test_a_file_that_can_grow_no_further_is_named_and_not_left(tmp_path: Path) -
     path = tmp_path / "file"
     path.write_bytes(b"before")
     with soft_limit(resource.RLIMIT_FSIZE, 1_000):
-        with pytest.raises(LimitError, match=r"/file: the file is larger than"), in_words():
+        with pytest.raises(LimitError, match=r"/file: the file is larger than"), translate_limits():
             storage.write_atomically(str(path), bytes(5_000))
-        with pytest.raises(LimitError, match=r"/stream: the file is larger than"), in_words():  # noqa: SIM117
+        with pytest.raises(LimitError, match=r"/stream: the file is larger than"), translate_limits():  # noqa: SIM117
             with storage.create(str(tmp_path / "stream")) as stream:
                 stream.write(bytes(5_000))
     assert path.read_bytes() == b"before"
@@ -89,7 +98,11 @@ def test_too_many_open_files_name_the_limit(tmp_path: Path) -> None:
             for _ in range(300):
                 taken.enter_context(storage.open_stream(str(tmp_path / "file")))
 
-        with soft_limit(resource.RLIMIT_NOFILE, 200), pytest.raises(LimitError, match="ulimit -n is 200"), in_words():
+        with (
+            soft_limit(resource.RLIMIT_NOFILE, 200),
+            pytest.raises(LimitError, match="ulimit -n is 200"),
+            translate_limits(),
+        ):
             take()
 
 
@@ -109,19 +122,23 @@ def test_memory_names_the_options_that_take_less(capsys: pytest.CaptureFixture[s
 def test_tensorflows_own_words_are_understood(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    with pytest.raises(LimitError, match=r"not enough memory .*; less"), in_words("less"):
+    with pytest.raises(LimitError, match=r"not enough memory .*; less"), translate_limits("less"):
         tf.zeros([1 << 60], tf.uint8)
     name = tmp_path / ("x" * 300)
-    with pytest.raises(LimitError, match=r"/x+: the name is too long"), in_words():
+    with pytest.raises(LimitError, match=r"/x+: the name is too long"), translate_limits():
         next(iter(tf.data.TFRecordDataset(str(name))))
 
     def grow() -> None:
         with tf.io.gfile.GFile(str(tmp_path / "grown"), "wb") as file:
             file.write(bytes(100_000))
 
-    with soft_limit(resource.RLIMIT_FSIZE, 1_000), pytest.raises(LimitError, match="/grown: the file is"), in_words():
+    with (
+        soft_limit(resource.RLIMIT_FSIZE, 1_000),
+        pytest.raises(LimitError, match="/grown: the file is"),
+        translate_limits(),
+    ):
         grow()
-    with pytest.raises(tf.errors.InvalidArgumentError), in_words():
+    with pytest.raises(tf.errors.InvalidArgumentError), translate_limits():
         tf.reshape(tf.zeros([3]), [2])
 
 
@@ -175,7 +192,7 @@ def test_a_trace_that_has_no_room_is_no_second_trace(tmp_path: Path) -> None:
     with (
         soft_limit(resource.RLIMIT_FSIZE, 10),
         pytest.raises(failures.RunError, match="the run failed: KeyError: 'x'; there is no room for the trace"),
-        failures.telling(str(tmp_path / "failure.txt"), str(tmp_path)),
+        failures.translate_errors(str(tmp_path / "failure.txt"), str(tmp_path)),
     ):
         raise KeyError("x")
 

@@ -15,7 +15,7 @@ from etl.finalise.finalise import finalise
 from etl.format import manifest as manifests
 from etl.format.index import RecordList
 from etl.format.schema import encode_example
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from etl.plan.lines import encode_rejections
 from etl.plan.output import content_digest, unfinished_runs
 from etl.records import PlannedImage, Rejection, Unit, UnitResult
@@ -65,7 +65,7 @@ def attempt(
             image = PlannedImage(f"{number}.{content}", "u", "daisy", 0, "d", 1)
             facts = {"key": image.key, "label": "daisy", "label_int": 0, "digest": "d"}
             example = encode_example({**facts, "image": jpeg(number), "shape": (60, 80, 3)})
-            writer.write(make_piece(example))
+            writer.write(frame_record(example))
             records.add(image.key, image.label, image.label_int, image.digest, (60, 80, 3), len(example))
         num_bytes, sha256 = writer.finish()
     return UnitResult(

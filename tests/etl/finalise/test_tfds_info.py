@@ -19,7 +19,7 @@ from etl.format import manifest as manifests
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example, feature_spec
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from tests.photos import make_folder
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is not installed")
@@ -157,7 +157,7 @@ def write_by_hand(
     with path.open("wb") as stream:
         writer = RecordWriter(stream)
         for example in examples:
-            writer.write(make_piece(encode_example(example)))
+            writer.write(frame_record(encode_example(example)))
         num_bytes, sha256 = writer.finish()
     shards = (Shard(path.name, len(examples), num_bytes, sha256),)
     splits = {"train": Split("train", len(examples), num_bytes, {}, shards), "test": Split("test", 0, 0, {}, ())}

@@ -27,7 +27,7 @@ from etl.format.features import ImageSpec
 from etl.format.index import RecordList, index_schema, write_index
 from etl.format.manifest import Shard, Split, Variant
 from etl.format.schema import encode_example
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from etl.plan import resume
 from etl.plan.lines import decode_result, encode_result
 from etl.records import PlannedImage, Unit, UnitResult
@@ -137,7 +137,7 @@ def write_shard(path: Path, images: list[PlannedImage]) -> Shard:
                 "digest": one.digest,
             }
             record = encode_example({**facts, "shape": (one.label_int + 1, 5, 3), "image": one.digest.encode() * 3})
-            writer.write(make_piece(record))
+            writer.write(frame_record(record))
             listed.add(one.key, one.label, one.label_int, one.digest, (one.label_int + 1, 5, 3), len(record))
         num_bytes, sha256 = writer.finish()
     return Shard(path.with_suffix(".tfrecord").name, len(images), num_bytes, sha256)
@@ -335,7 +335,7 @@ def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
     length = pa.ipc.open_stream(path.with_suffix(".list").read_bytes()).read_all()["length"][0].as_py()
     stream = io.BytesIO()
     writer = RecordWriter(stream)
-    writer.write(make_piece(b"\xff" * length))
+    writer.write(frame_record(b"\xff" * length))
     shard = Shard("one.tfrecord", 1, *writer.finish())
     path.with_suffix(".tfrecord").write_bytes(stream.getvalue())
     variant = variant_of([shard])

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.format.tfrecord import FRAME_BYTES, RecordWriter, make_piece, masked_crc32c, read_records
+from etl.format.tfrecord import FRAME_BYTES, RecordWriter, frame_record, masked_crc32c, read_records
 
 
 def write(records: list[bytes], *, compressed: bool = False) -> tuple[bytes, list[int], tuple[int, str]]:
     stream = io.BytesIO()
     writer = RecordWriter(stream, compressed=compressed)
-    offsets = [writer.write(make_piece(record, compressed=compressed)) for record in records]
+    offsets = [writer.write(frame_record(record, compressed=compressed)) for record in records]
     end = writer.finish()
     return stream.getvalue(), offsets, end
 
@@ -37,7 +37,7 @@ def test_records_come_back(records: list[bytes], compressed: bool) -> None:
 
 def test_a_plain_piece_is_refused_in_a_compressed_file() -> None:
     with pytest.raises(ValueError, match="not compressed can't go into a compressed file"):
-        RecordWriter(io.BytesIO(), compressed=True).write(make_piece(b"a"))
+        RecordWriter(io.BytesIO(), compressed=True).write(frame_record(b"a"))
 
 
 def test_equal_records_make_equal_gzip_files() -> None:

@@ -24,7 +24,7 @@ from etl.errors import run_main
 from etl.format import manifest as manifests
 from etl.format import schema
 from etl.format.features import ExtraValue
-from etl.format.tfrecord import RecordWriter, make_piece, read_records
+from etl.format.tfrecord import RecordWriter, frame_record, read_records
 
 HERE = Path(__file__).parent
 GOLDEN_PATH = HERE / "goldens.json"
@@ -113,7 +113,7 @@ def write_file(records: list[bytes], *, compressed: bool) -> bytes:
     stream = io.BytesIO()
     writer = RecordWriter(stream, compressed=compressed)
     for record in records:
-        writer.write(make_piece(record, compressed=compressed))
+        writer.write(frame_record(record, compressed=compressed))
     num_bytes, digest = writer.finish()
     data = stream.getvalue()
     if (num_bytes, digest) != (len(data), sha256(data)):

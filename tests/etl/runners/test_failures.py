@@ -37,7 +37,7 @@ class Refuse(beam.DoFn):
 def run(step: beam.DoFn, folder: Path) -> None:
     pipeline = beam.Pipeline(runner=FnApiRunner())
     _ = pipeline | beam.Create([0]) | "Work" >> beam.ParDo(step)
-    with failures.telling(str(folder / "failure.txt"), str(folder), "do this"):
+    with failures.translate_errors(str(folder / "failure.txt"), str(folder), "do this"):
         pipeline.run().wait_until_finish()
 
 
@@ -76,7 +76,7 @@ def test_what_a_service_refused_shows_its_trace_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(errors.TRACE_VARIABLE, "1")
-    with pytest.raises(failures.RunError, match="refused"), failures.telling(str(tmp_path / "no"), ""):
+    with pytest.raises(failures.RunError, match="refused"), failures.translate_errors(str(tmp_path / "no"), ""):
         raise failures.RunError("refused") from KeyError("the cause")
     assert "KeyError: 'the cause'" in capsys.readouterr().err
 
@@ -103,10 +103,10 @@ def test_what_a_step_said_comes_before_what_a_service_makes_of_it(tmp_path: Path
     job = failures.RunError("the job failed: etl.errors.DatasetError: three are missing [while running 'Work']")
     with (
         pytest.raises(DatasetError, match="^three are missing$"),
-        failures.telling(str(tmp_path / "failure.txt"), str(tmp_path)),
+        failures.translate_errors(str(tmp_path / "failure.txt"), str(tmp_path)),
     ):
         raise job
-    with pytest.raises(failures.RunError, match="the job failed"), failures.telling(str(tmp_path / "no"), ""):
+    with pytest.raises(failures.RunError, match="the job failed"), failures.translate_errors(str(tmp_path / "no"), ""):
         raise job
 
 
@@ -135,7 +135,7 @@ def test_a_signal_in_the_midst_of_a_step_is_no_failure_of_the_run(
     def main(argv: list[str] | None) -> int:
         pipeline = beam.Pipeline(runner=FnApiRunner())
         _ = pipeline | beam.Create([0]) | beam.ParDo(Kill())
-        with failures.telling(str(tmp_path / "failure.txt"), str(tmp_path)):
+        with failures.translate_errors(str(tmp_path / "failure.txt"), str(tmp_path)):
             pipeline.run().wait_until_finish()
         return 0
 

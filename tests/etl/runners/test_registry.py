@@ -177,9 +177,9 @@ def test_what_is_no_jar_of_a_job_server_is_named(
     java.write_text("#!/bin/sh\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    for jar, mend in (("no.jar", "there is no such file"), (str(java), "this file is none")):
+    for jar, hint in (("no.jar", "there is no such file"), (str(java), "this file is none")):
         options = beam_options.make_options([f"--{option}_job_server_jar", jar], name)
-        with pytest.raises(ConfigError, match=f"--{option}_job_server_jar: got '{jar}', .*; {mend}"):
+        with pytest.raises(ConfigError, match=f"--{option}_job_server_jar: got '{jar}', .*; {hint}"):
             factory.make_runner(name, options)
 
 

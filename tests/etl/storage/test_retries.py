@@ -25,7 +25,7 @@ def test_any_number_of_failures_is_one_line_a_place(capsys: pytest.CaptureFixtur
 
     def fail(place: str) -> None:
         for _ in range(50):
-            retries.say_retry(place, "503", deadline, "120 s")
+            retries.announce_retry(place, "503", deadline, "120 s")
 
     threads = [threading.Thread(target=fail, args=(place,)) for place in places]
     for thread in threads:
@@ -41,7 +41,7 @@ def test_any_number_of_failures_is_one_line_a_place(capsys: pytest.CaptureFixtur
 def test_the_next_spell_is_news(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_SPELL_SECONDS", -1.0)
     for reason in ("first", "second"):
-        retries.say_retry("gs://a", reason, time.monotonic() + 1)
+        retries.announce_retry("gs://a", reason, time.monotonic() + 1)
     first, second = capsys.readouterr().err.splitlines()
     assert "gs://a: first" in first
     assert "gs://a: second" in second

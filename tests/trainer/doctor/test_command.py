@@ -15,7 +15,7 @@ from etl.format import manifest as manifests
 from etl.format import schema
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
-from etl.format.tfrecord import RecordWriter, make_piece
+from etl.format.tfrecord import RecordWriter, frame_record
 from tests.datasets import write_dataset
 from trainer.doctor import command
 
@@ -174,7 +174,7 @@ def write_photographs(folder: Path, files: list[Path]) -> None:
             with Image.open(path) as image:
                 shape = (image.height, image.width, 3)
             example = {"image": path.read_bytes(), "key": path.name, "label": "daisy", "label_int": 0, "shape": shape}
-            writer.write(make_piece(schema.encode_example({**example, "digest": "0" * 32})))
+            writer.write(frame_record(schema.encode_example({**example, "digest": "0" * 32})))
         num_bytes, sha256 = writer.finish()
     shard = Shard(name, len(files), num_bytes, sha256)
     split = Split("train", len(files), num_bytes, {"daisy": len(files)}, (shard,))

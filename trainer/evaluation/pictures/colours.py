@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 from etl.images.lettering import load_font, shorten
 from trainer.evaluation.pictures.sheet import INK, PALE_INK, PAPER, fit
 
@@ -69,7 +69,7 @@ def draw_colours(samples: Sequence[ColourSample], title: str, path: Path) -> Non
         draw.text((left + _TILE // 2, below), f"{error:.4f}", PALE_INK, font=small, anchor="mm")
         if number % _COLUMNS == 0:
             draw.text((14, below), "squared error", PALE_INK, font=small, anchor="lm")
-    with naming(str(path)):
+    with name_file(str(path)):
         sheet.save(path, "PNG")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def save(figure: Figure, path: Path, **options: Any) -> None:
     """Writes a figure as a PNG that is whole or not there."""
     beside = path.with_name(f"{path.name}.new")
     try:
-        with naming(str(path)):
+        with name_file(str(path)):
             figure.savefig(beside, format="png", **options)
             os.replace(beside, path)
     except OSError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 from etl.images.lettering import label, load_font, shorten
 from trainer.evaluation.pictures.sheet import INK, PALE_INK, PAPER, fit, percent
 
@@ -118,7 +118,7 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], title
         # At the bottom of its place, next to its caption.
         sheet.paste(tile, (left + (_TILE - tile.width) // 2, top + _TILE - tile.height))
         _write_caption(draw, (left, top + _TILE), mistake, class_names)
-    with naming(str(path)):
+    with name_file(str(path)):
         sheet.save(path, "PNG")
 
 

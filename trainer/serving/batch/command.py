@@ -206,7 +206,7 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
     total = count_lines(job.input) if storage.is_local(job.input) else None
     shown = progress.step("predict", total, "instances") if runner in IN_PROCESS else nullcontext()
     # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
-    with failures.telling(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
+    with failures.translate_errors(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
         pipeline.run(job, units, runner, beam_args)
     summary: Mapping[str, Any] = json.loads(storage.read_text(f"{job.building_dir}/{SUMMARY_NAME}"))
     return summary

@@ -15,7 +15,7 @@ from etl.runners.beam_options import make_options
 from etl.runners.dataflow import is_dataflow, package
 from etl.runners.dataflow.submit import Submission
 from etl.runners.factory import make_runner
-from etl.runners.failures import leaving
+from etl.runners.failures import record_failure
 from trainer.serving import served_model
 from trainer.serving.batch.gather import finalise
 from trainer.serving.batch.job import Job, Unit, UnitResult
@@ -41,7 +41,7 @@ class RangeHandler(ModelHandler[Unit, UnitResult, ServedModel]):
 
     def load_model(self) -> ServedModel:
         """Loads the model, once a process."""
-        with leaving(self._job.building_dir):
+        with record_failure(self._job.building_dir):
             return load(self._job.model_dir, self._job.run_id)
 
     def run_inference(
@@ -49,7 +49,7 @@ class RangeHandler(ModelHandler[Unit, UnitResult, ServedModel]):
     ) -> Iterator[UnitResult]:
         """Answers ranges; yields what describes their files."""
         for unit in batch:
-            with leaving(self._job.building_dir):
+            with record_failure(self._job.building_dir):
                 yield predict_unit(self._job, unit, model)
 
     def get_metrics_namespace(self) -> str:
@@ -65,7 +65,7 @@ class Finalise(beam.DoFn):
 
     def process(self, gathered: tuple[int, Iterable[UnitResult]]) -> None:
         """Joins the units' files."""
-        with leaving(self._job.building_dir):
+        with record_failure(self._job.building_dir):
             finalise(self._job, gathered[1])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import one_line
-from etl.storage.retries import network_reason, say_retry
+from etl.storage.retries import announce_retry, network_reason
 from trainer.vertex.api.failures import missing_sdk, translate_errors
 from trainer.vertex.api.options import Cloud
 
@@ -167,7 +167,7 @@ def _retry(bucket: str) -> Any:
     return Retry(
         DEFAULT_RETRY._predicate,
         timeout=_RETRY_SECONDS,
-        on_error=lambda error: say_retry(f"{SCHEME}{bucket}", network_reason(error) or one_line(error), deadline),
+        on_error=lambda error: announce_retry(f"{SCHEME}{bucket}", network_reason(error) or one_line(error), deadline),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from etl.cli import say_loading
 from etl.errors import ConfigError
-from etl.storage.retries import say_retry
+from etl.storage.retries import announce_retry
 from trainer.vertex.api.failures import missing_sdk, server_message, translate_errors
 from trainer.vertex.api.options import Cloud
 
@@ -111,7 +111,7 @@ def retries(repeatable: bool) -> Any:
         initial=FIRST_PAUSE_SECONDS,
         maximum=LONGEST_PAUSE_SECONDS,
         timeout=RETRY_SECONDS,
-        on_error=lambda error: say_retry("Vertex AI", server_message(error), deadline),
+        on_error=lambda error: announce_retry("Vertex AI", server_message(error), deadline),
     )
 
 

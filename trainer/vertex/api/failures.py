@@ -124,16 +124,16 @@ def _permission(what: str, message: str, cloud: Cloud | None, role: str) -> Conf
         role = "roles/iam.serviceAccountUser"
     elif "storage." in message:
         role = "roles/storage.objectAdmin"
-    mend = f"gcloud projects add-iam-policy-binding {project} --member=user:YOU --role={role}"
-    return ConfigError(what, message, f"the permission, which {role} has", mend)
+    hint = f"gcloud projects add-iam-policy-binding {project} --member=user:YOU --role={role}"
+    return ConfigError(what, message, f"the permission, which {role} has", hint)
 
 
 def _not_found(what: str, message: str, cloud: Cloud | None) -> ConfigError:
     bucket = re.search(r"gs://[^/\s]+", what)
     if bucket:
         place = f" --project={cloud.project} --location={cloud.region}" if cloud else ""
-        mend = f"gcloud storage buckets create {bucket[0]}{place}, or name another"
-        return ConfigError(what, message, "a bucket that is there", mend)
+        hint = f"gcloud storage buckets create {bucket[0]}{place}, or name another"
+        return ConfigError(what, message, "a bucket that is there", hint)
     region = f" in {cloud.region}" if cloud else ""
     return ConfigError(what, message, f"something that is there{region}", _list_command(message, cloud))
 

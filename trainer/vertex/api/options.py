@@ -94,16 +94,16 @@ def cloud(arguments: argparse.Namespace) -> Cloud:
     """
     project, region = arguments.project, arguments.region
     if not project:
-        mend = f"gcloud projects list shows yours; {PROJECT_VARIABLE} is the default"
-        raise ConfigError("--project", None, "a project of Google Cloud", mend)
+        hint = f"gcloud projects list shows yours; {PROJECT_VARIABLE} is the default"
+        raise ConfigError("--project", None, "a project of Google Cloud", hint)
     if not _PROJECT.fullmatch(project):
         raise ConfigError("--project", project, "a project's id, as my-project-123", "gcloud projects list shows yours")
     if not region:
-        mend = f"{REGION_VARIABLE} is the default"
-        raise ConfigError("--region", None, "a region of Vertex AI, such as europe-west4", mend)
+        hint = f"{REGION_VARIABLE} is the default"
+        raise ConfigError("--region", None, "a region of Vertex AI, such as europe-west4", hint)
     if not _REGION.fullmatch(region):
-        mend = "a zone has a letter more" if re.fullmatch(r".+\d-[a-z]", region) else ""
-        raise ConfigError("--region", region, "a region of Vertex AI, such as europe-west4", mend)
+        hint = "a zone has a letter more" if re.fullmatch(r".+\d-[a-z]", region) else ""
+        raise ConfigError("--region", region, "a region of Vertex AI, such as europe-west4", hint)
     return Cloud(project, region)
 
 

@@ -107,8 +107,8 @@ def _explain(text: str, type_name: str) -> ConfigError:
     if unknown:
         known = re.findall(r"'(\w+)'", unknown["rest"])
         near = difflib.get_close_matches(unknown["name"], known, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}" if known else ""
-        return ConfigError(f"{unknown['path']}.{unknown['name']}", unknown["name"], "a field of the API", mend)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}" if known else ""
+        return ConfigError(f"{unknown['path']}.{unknown['name']}", unknown["name"], "a field of the API", hint)
     problem = one_line(text).rstrip(". ")
     wrong = _WRONG.match(problem)
     path = wrong["path"] if wrong else ".".join([type_name, *fields])

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from etl.errors import ConfigError, DatasetError, one_line
-from etl.errors.limits import naming
+from etl.errors.limits import name_file
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest
 from etl.paths import join
@@ -45,14 +45,14 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
     except ImportError as error:
         raise ConfigError("--from_data_dir", data_dir, "pyarrow", "python -m pip install pyarrow") from error
     count = 0
-    with naming(str(path)), open(path, "w", encoding="utf-8") as lines:
+    with name_file(str(path)), open(path, "w", encoding="utf-8") as lines:
         for batch in _batches(index):
             for row in batch.to_pylist():
                 if row["split"] not in USES:
                     raise ConfigError("--from_data_dir", row["split"], f"splits called {', '.join(USES)}")
                 if not PurePosixPath(row["key"]).suffix:
-                    mend = "what is stored in one archive has no addresses of its own"
-                    raise ConfigError("--from_data_dir", row["key"], "records whose keys are files", mend)
+                    hint = "what is stored in one archive has no addresses of its own"
+                    raise ConfigError("--from_data_dir", row["key"], "records whose keys are files", hint)
                 line = {
                     "imageGcsUri": f"{images}/{row['key']}",
                     "classificationAnnotation": {"displayName": row["label"]},

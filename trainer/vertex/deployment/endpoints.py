@@ -194,8 +194,8 @@ def find_existing(session: Session, field: str, name: str) -> Any:
     """
     endpoint = find(session, field, name)
     if endpoint is None:
-        mend = "python -m trainer.vertex deploy makes one, python -m trainer.vertex list shows those that there are"
-        raise ConfigError(field, name, f"an endpoint of {session.cloud.parent}", mend)
+        hint = "python -m trainer.vertex deploy makes one, python -m trainer.vertex list shows those that there are"
+        raise ConfigError(field, name, f"an endpoint of {session.cloud.parent}", hint)
     return endpoint
 
 

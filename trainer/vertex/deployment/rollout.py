@@ -265,6 +265,6 @@ def _undo(session: Session, created: list[_Created]) -> str:
 def _extend(error: PetalstreamError, text: str) -> PetalstreamError:
     """Returns an error of the same kind that also says what is now."""
     if isinstance(error, ConfigError):
-        mend = f"{error.mend}; {text}" if error.mend else text
-        return ConfigError(error.field, error.got, error.expected, mend)
+        hint = f"{error.hint}; {text}" if error.hint else text
+        return ConfigError(error.field, error.got, error.expected, hint)
     return CloudError(f"{error}; {text}")

@@ -185,8 +185,8 @@ def find_model(session: Session, name: str, version: str) -> str:
         call = registry.list_call(session.cloud, naming.check("--model_name", name))
         found = naming.pick("--model_name", name, session.fetch(call))
         if found is None:
-            mend = "python -m trainer.vertex deploy makes one, python -m trainer.vertex list models shows what there is"
-            raise ConfigError("--model_name", name, f"a model of {session.cloud.parent}", mend)
+            hint = "python -m trainer.vertex deploy makes one, python -m trainer.vertex list models shows what there is"
+            raise ConfigError("--model_name", name, f"a model of {session.cloud.parent}", hint)
         model = str(found.name).partition("@")[0]
     looking = Call("getModel", {"name": f"{model}@{version}"}, f"looking at version {version} of {name}")
     return f"{model}@{session.send(looking).version_id}"
@@ -206,7 +206,7 @@ def write_instances(paths: Iterable[str], target: Path) -> str:
         ConfigError: a file can't be read.
     """
     total = hashlib.sha256()
-    with limits.naming(str(target)), open(target, "wb") as stream:
+    with limits.name_file(str(target)), open(target, "wb") as stream:
         for path in list_files(paths):
             try:
                 instance = {KEY: path, **make_instance(read_file(path))}

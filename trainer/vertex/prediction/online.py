@@ -225,8 +225,8 @@ def _read_image(prediction: Mapping[str, Any]) -> bytes:
 
 def _check(given: str, endpoint: Any) -> None:
     if not endpoint.deployed_models:
-        mend = "python -m trainer.vertex deploy deploys one"
-        raise ConfigError("--endpoint", given, "an endpoint with a model", mend)
+        hint = "python -m trainer.vertex deploy deploys one"
+        raise ConfigError("--endpoint", given, "an endpoint with a model", hint)
     # Old SDKs don't know of such endpoints.
     if getattr(endpoint, "dedicated_endpoint_enabled", False):
         dns = endpoint.dedicated_endpoint_dns

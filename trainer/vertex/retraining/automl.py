@@ -53,8 +53,8 @@ def make_pipeline(arguments: argparse.Namespace, cloud: Cloud, display_name: str
         ConfigError: there is no data set, or the budget isn't one that the kind of model takes.
     """
     if not arguments.dataset:
-        mend = "python -m trainer.vertex dataset makes one"
-        raise ConfigError("--dataset", None, "a managed image data set, beside --automl", mend)
+        hint = "python -m trainer.vertex dataset makes one"
+        raise ConfigError("--dataset", None, "a managed image data set, beside --automl", hint)
     least, most = BUDGETS[arguments.automl_model]
     if not least <= arguments.budget_hours <= most:
         expected = f"{least} to {most} node hours for {arguments.automl_model}"

@@ -120,8 +120,8 @@ def _set_names(arguments: argparse.Namespace) -> None:
             setattr(arguments, name, f"{deployment.NAME}{suffix}")
     if arguments.run_id is None:
         if arguments.mode == PRODUCTION and not arguments.wait:
-            mend = "--wait waits for the training and needs none"
-            raise ConfigError("--run_id", None, "a name for the run, with which the next call goes on", mend)
+            hint = "--wait waits for the training and needs none"
+            raise ConfigError("--run_id", None, "a name for the run, with which the next call goes on", hint)
         arguments.run_id = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     if not _RUN_ID.fullmatch(arguments.run_id):
         raise ConfigError("--run_id", arguments.run_id, "lower-case letters, digits, dots, dashes, 63 at most")

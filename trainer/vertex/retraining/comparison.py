@@ -79,8 +79,8 @@ def is_not_worse(new: Score, old: Score, tolerance: float) -> bool:
         ConfigError: they are different metrics.
     """
     if new.metric != old.metric:
-        mend = "models of different kinds need endpoints of their own"
-        raise ConfigError("--endpoint", old.metric, f"a model that is measured by {new.metric}", mend)
+        hint = "models of different kinds need endpoints of their own"
+        raise ConfigError("--endpoint", old.metric, f"a model that is measured by {new.metric}", hint)
     gain = new.value - old.value if METRICS[new.metric] else old.value - new.value
     return gain >= -tolerance
 

@@ -28,8 +28,8 @@ def check(args: Sequence[str], *, has_dataset: bool, has_output: bool) -> None:
     given = values(args)
     for name in _FILES:
         if name in given and not _REMOTE.match(given[name]):
-            mend = "the machines there don't see this one's files"
-            raise ConfigError(f"--{name}", given[name], "a gs:// path for a job in the cloud", mend)
+            hint = "the machines there don't see this one's files"
+            raise ConfigError(f"--{name}", given[name], "a gs:// path for a job in the cloud", hint)
     if "data_dir" not in given and not has_dataset:
         raise ConfigError("--data_dir", None, "a data set on Cloud Storage, after a bare --", "or --dataset before it")
     if not has_output and not any(name in given for name in _OUTPUTS):

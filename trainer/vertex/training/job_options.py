@@ -137,8 +137,8 @@ def _check_watching(arguments: argparse.Namespace, *, has_output: bool, spec: Ma
     if account is not None and not _ACCOUNT.fullmatch(account):
         raise ConfigError("--service_account", account, "an account, as trainer@my-project.iam.gserviceaccount.com")
     if arguments.tensorboard and arguments.experiment:
-        mend = "an experiment has a TensorBoard instance of its own"
-        raise ConfigError("--tensorboard", arguments.tensorboard, "no --experiment beside it", mend)
+        hint = "an experiment has a TensorBoard instance of its own"
+        raise ConfigError("--tensorboard", arguments.tensorboard, "no --experiment beside it", hint)
     for field in ("tensorboard", "experiment"):
         value = getattr(arguments, field)
         if value and not (account or spec.get("serviceAccount")):

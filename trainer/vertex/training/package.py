@@ -94,9 +94,9 @@ def build(output_dir: Path) -> Path:
         PackageError: setuptools can't build it.
     """
     if not (_ROOT / "setup.py").is_file():
-        mend = "or give --package_uri, or an image that has the trainer in it"
+        hint = "or give --package_uri, or an image that has the trainer in it"
         raise ConfigError(
-            "trainer.vertex package", str(_ROOT), "the source tree of petalstream, with its setup.py", mend
+            "trainer.vertex package", str(_ROOT), "the source tree of petalstream, with its setup.py", hint
         )
     try:
         output_dir.mkdir(parents=True, exist_ok=True)

@@ -30,8 +30,8 @@ def package_uri(staging_dir: str, root: Path = ROOT) -> str:
         ConfigError: there are no sources, this being an installed package.
     """
     if not (root / "setup.py").is_file():
-        mend = "run the command in the project's folder, or give --package_uri gs://…/petalstream-….tar.gz"
-        raise ConfigError("--package_uri", None, f"a package, since {root} holds no setup.py to build one", mend)
+        hint = "run the command in the project's folder, or give --package_uri gs://…/petalstream-….tar.gz"
+        raise ConfigError("--package_uri", None, f"a package, since {root} holds no setup.py to build one", hint)
     return f"{staging_dir}/packages/{_digest(root)}/{package.FILE_NAME}"
 
 

@@ -73,8 +73,8 @@ def find(given: str, where: Cloud) -> tuple[Kind, Any]:
         except ConfigError as error:
             if len(candidates) == 1 or not isinstance(error.__cause__, exceptions.NotFound):
                 raise
-    mend = f"python -m trainer.vertex list jobs --project {where.project} --region {where.region}"
-    raise ConfigError("NAME", given, f"the number of a job in {where.region}", mend)
+    hint = f"python -m trainer.vertex list jobs --project {where.project} --region {where.region}"
+    raise ConfigError("NAME", given, f"the number of a job in {where.region}", hint)
 
 
 def _candidates(given: str, where: Cloud) -> list[tuple[Kind, str]]:

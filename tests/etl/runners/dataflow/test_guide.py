@@ -11,7 +11,7 @@ import pytest
 from etl.options import parse
 from etl.runners.beam_options import make_options
 from etl.runners.dataflow import checks
-from etl.runners.dataflow.hints import MENDS, mend_for
+from etl.runners.dataflow.hints import KNOWN_FAILURES, find_hint
 
 ROOT = Path(__file__).parents[4]
 GUIDE = (ROOT / "docs" / "dataflow.md").read_text(encoding="utf-8")
@@ -70,15 +70,15 @@ def test_every_option_that_it_names_is_one_of_ours_or_beams() -> None:
 def rows() -> dict[str, tuple[str, str]]:
     table = GUIDE[GUIDE.index("| what | message | do |") :]
     found = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| ([^|]+) \|$", table, re.M)
-    return {name: (message, mend) for name, message, mend in found}
+    return {name: (message, hint) for name, message, hint in found}
 
 
-@pytest.mark.parametrize("entry", MENDS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", KNOWN_FAILURES, ids=lambda entry: entry.name)
 def test_every_usual_failure_has_a_row_and_is_known_by_its_message(entry: object) -> None:
-    message, mend = rows()[entry.name]  # type: ignore[attr-defined]
-    assert mend == entry.mend  # type: ignore[attr-defined]
-    assert mend_for(message) == mend
+    message, hint = rows()[entry.name]  # type: ignore[attr-defined]
+    assert hint == entry.hint  # type: ignore[attr-defined]
+    assert find_hint(message) == hint
 
 
 def test_an_unusual_failure_has_no_mend() -> None:
-    assert mend_for("the moon is full") == ""
+    assert find_hint("the moon is full") == ""
