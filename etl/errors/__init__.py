@@ -211,9 +211,11 @@ def _end(error: BaseException, main: Callable[..., int]) -> tuple[object, int]:
 
 
 def _command_of(main: Callable[..., int]) -> str:
-    """Returns what a command is called, as `trainer.task`, also where it is the process's own program."""
-    spec = sys.modules["__main__"].__spec__ if main.__module__ == "__main__" else None
-    return (spec.name if spec else main.__module__).removesuffix(".__main__").removesuffix(".command")
+    """Returns what a command is called, as `trainer.task`: the process's own program if that is one of ours."""
+    spec = sys.modules["__main__"].__spec__
+    program = spec.name if spec else ""
+    is_ours = program.partition(".")[0] in _LESS_MEMORY
+    return (program if is_ours else main.__module__).removesuffix(".__main__").removesuffix(".command")
 
 
 def _missing_package(error: ModuleNotFoundError, main: Callable[..., int]) -> ConfigError:

@@ -23,7 +23,13 @@ _EXTRAS: dict[str, str | None] = {
     "vertexai": "vertex",
 }
 # Beginning of a command's name -> its own extra; the first that fits counts.
-_COMMANDS = {"trainer.vertex": "vertex", "trainer.server": "serve", "trainer.batch_predict": "etl", "trainer": "train"}
+_COMMANDS = {
+    "trainer.vertex": "vertex",
+    "trainer.server": "serve",
+    "trainer.batch_predict": "etl",
+    "trainer.serving.batch": "etl",
+    "trainer": "train",
+}
 
 
 def extra_for(package: str, command: str) -> str | None:

@@ -22,7 +22,7 @@ LIGHT = (0.6, -0.8, 0.15)
 
 DIGEST = """
 import hashlib
-from etl.sources import drawing
+from etl.sources.synthetic import drawing
 files = (drawing.draw_jpeg(drawing.CLASS_NAMES[seed % 5], seed) for seed in range(15))
 print(hashlib.md5(b"".join(files)).hexdigest())
 """
