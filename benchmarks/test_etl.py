@@ -18,16 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.corpus import link_photographs
 from etl import run, variants
 from etl.config import EtlConfig
-from etl.format import schema, tfrecord
+from etl.format import encodings, schema, tfrecord
 from etl.parallel import ordered_map
-from etl.variants import embedding
+from etl.variants.base import EncodedImage, Value
 from etl.work import unit
 
 ROOT = Path(__file__).parents[1]
@@ -91,37 +90,35 @@ def run_etl(folder: Path, output: Path, arguments: list[str]) -> None:
 
 def bare_loop(folder: Path, output: Path, settings: EtlConfig) -> None:
     """Writes one file of the same examples, with nothing around it."""
-    variant = settings.variants[0]
-    encode = variants.encoder(settings, variant)
-    network = embedding.network(settings.embedding_weights or "", ALPHA) if variant == "embedding" else None
+    variant = variants.find(settings.variants[0])
+    encoder, feature = variant.open(settings), encodings.of(variant.image(settings)).feature
 
-    def load(path: Path) -> tuple[Path, str, variants.EncodedImage]:
+    def load(path: Path) -> tuple[Path, str, EncodedImage]:
         data = path.read_bytes()
-        return path, hashlib.md5(data, usedforsecurity=False).hexdigest(), encode(data)
+        return path, hashlib.md5(data, usedforsecurity=False).hexdigest(), encoder.encode(data)
 
-    def example(path: Path, digest: str, image: variants.EncodedImage, value: dict[str, Any]) -> bytes:
+    def example(path: Path, digest: str, image: EncodedImage, value: Value) -> bytes:
         facts: dict[str, Any] = {"key": path.name, "label": path.parent.name, "label_int": 0, "digest": digest}
-        return schema.encode_example({**facts, **value, "shape": image.pixels.shape})
+        return schema.encode_example({**facts, feature: value, "shape": image.pixels.shape})
 
     def record(path: Path) -> bytes:
         path, digest, image = load(path)
-        return tfrecord.frame_record(example(path, digest, image, {"image": image.value})).frame
+        return tfrecord.frame_record(example(path, digest, image, image.value)).frame
 
     with open(output, "wb") as stream:
         writer = tfrecord.RecordWriter(stream)
         paths = sorted(folder.glob("*/*"))
-        if network is None:
+        if encoder.batch_size is None:
             for frame in ordered_map(record, paths, CORES):
                 writer.write(tfrecord.FramedRecord(frame))
         else:
-            loaded = list[tuple[Path, str, variants.EncodedImage]]()
+            loaded = list[tuple[Path, str, EncodedImage]]()
             for item in ordered_map(load, paths, CORES):
                 loaded.append(item)
-                if len(loaded) == embedding.BATCH_SIZE or item[0] == paths[-1]:
-                    vectors = network.embed(np.stack([image.pixels for *_, image in loaded]))
-                    for (path, digest, image), vector in zip(loaded, vectors, strict=True):
-                        made = example(path, digest, image, {"image_embedding": vector})
-                        writer.write(tfrecord.frame_record(made))
+                if len(loaded) == encoder.batch_size or item[0] == paths[-1]:
+                    values = encoder.finish([image for *_, image in loaded])
+                    for (path, digest, image), value in zip(loaded, values, strict=True):
+                        writer.write(tfrecord.frame_record(example(path, digest, image, value)))
                     loaded.clear()
         writer.finish()
 
@@ -286,7 +283,7 @@ def test_memory_and_cost_by_size(
 def test_share_by_stage(benchmark: BenchmarkFixture, corpus: Path, weights: Path, tmp_path: Path, variant: str) -> None:
     """Where one image's time goes, on one thread."""
     settings = config(variant, weights)
-    encode = variants.encoder(settings, variant)
+    encode = variants.find(variant).open(settings).encode
     paths = sorted(corpus.glob("*/*"))[::8]
     spent: dict[str, float] = {}
 

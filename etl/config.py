@@ -9,19 +9,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from etl import variants
 from etl.backbones.weights import ALPHAS
 from etl.errors import ConfigError
-from etl.format.schema import EMBEDDING_IMAGE_SIZE, VARIANTS
 from etl.sources import SOURCES, declared
 from etl.sources.options import SourceOptions
+from etl.variants import VARIANTS
 
 PIXEL_DTYPES = ("uint8", "float32")
 COMPRESSIONS = ("none", "gzip")
 RESIZES = ("pad", "crop", "stretch")
 SPLIT_BY = ("auto", "hash", "official", "column")
 DEFAULT_SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
-
-DEFAULT_JPEG_QUALITY = 95
 
 _BYTES_PER_MB = 1_000_000
 
@@ -85,38 +84,13 @@ class EtlConfig:
         _check_splits(self.splits)
         _check_choice("--pixel_dtype", self.pixel_dtype, PIXEL_DTYPES)
         _check_choice("--compression", self.compression, COMPRESSIONS)
-        if "pixel" in self.variants and self.pixel_dtype == "uint8" and self.image_size is None:
-            raise ConfigError(
-                "--image_size",
-                None,
-                "a size for pixels of uint8, whose images all have the same",
-                "try --image_size 224",
-            )
-        self._check_embedding()
-        # The source's own, so that it finds all that it declares; dataclasses that are frozen let nothing else set it.
-        object.__setattr__(self, "options", declared.resolve(self.source, self.options))
-
-    def _check_embedding(self) -> None:
         if self.embedding_alpha not in ALPHAS:
             raise ConfigError("--embedding_alpha", self.embedding_alpha, f"one of {', '.join(map(str, ALPHAS))}")
-        if "embedding" in self.variants and self.embedding_weights is None:
-            raise ConfigError(
-                "--embedding_weights",
-                None,
-                "imagenet or a file of weights",
-                "the embedding variant needs a network's weights",
-            )
-
-    def size_of(self, variant: str) -> tuple[int, int] | None:
-        """Returns (height, width) that a variant's images are resized to, or None where each keeps its own.
-
-        Beside pixels, which need a size, JPEGs stay as they are unless their quality is asked for too.
-        """
-        if variant == "embedding":
-            return EMBEDDING_IMAGE_SIZE
-        if variant == "jpeg" and "pixel" in self.variants and self.jpeg_quality is None:
-            return None
-        return self.image_size
+        for name in VARIANTS:
+            if name in self.variants:
+                variants.find(name).check(self)
+        # The source's own, so that it finds all that it declares; dataclasses that are frozen let nothing else set it.
+        object.__setattr__(self, "options", declared.resolve(self.source, self.options))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what the data set depends on, as JSON's types; not where it lies nor how many work at it."""

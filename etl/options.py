@@ -13,7 +13,6 @@ from etl.backbones.weights import ALPHAS
 from etl.cli import HelpFormatter, Parser, number, parse_size, path
 from etl.config import (
     COMPRESSIONS,
-    DEFAULT_JPEG_QUALITY,
     DEFAULT_SPLITS,
     PIXEL_DTYPES,
     RESIZES,
@@ -23,11 +22,12 @@ from etl.config import (
     parse_splits,
 )
 from etl.errors import ConfigError
-from etl.format.schema import VARIANTS
 from etl.runners import registry
 from etl.runners.dataflow import is_dataflow
 from etl.sources import SOURCES, declared
 from etl.sources.options import Flag
+from etl.variants import VARIANTS
+from etl.variants.jpeg import DEFAULT_QUALITY
 
 PROG = "etl.run"
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(EtlConfig)}
@@ -193,7 +193,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--jpeg_quality",
         type=number("--jpeg_quality", int, minimum=1, maximum=100, what="a whole number from 1 to 100"),
-        help=f"where a JPEG has to be encoded; default {DEFAULT_JPEG_QUALITY}",
+        help=f"where a JPEG has to be encoded; default {DEFAULT_QUALITY}",
     )
     group.add_argument(
         "--pixel_dtype",

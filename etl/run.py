@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl import interrupts, storage
-from etl.backbones.weights import IMAGENET
+from etl import interrupts, storage, variants
 from etl.cli import load_tensorflow, note, say_loading
 from etl.config import EtlConfig
 from etl.errors import EXIT_OK, ConfigError, DatasetError
@@ -78,7 +77,8 @@ def _show(command: Command) -> int:
     if storage.is_local(config.output) or not storage.is_local(config.options.input or ""):
         _check_output(config)
     if dataflow is None:
-        _check_weights(config, load=False)
+        for variant in variants.chosen(config):
+            variant.check_weights(config, load=False)
     with archive.offline(), Plan(config) as plan:
         _fill(plan, keeps=False)
         print_plan(plan)
@@ -115,16 +115,18 @@ def _holding(config: EtlConfig) -> Iterator[None]:
 def _write_held(command: Command, dataflow: DataflowRun | None, replaces: str, started: float) -> int:
     """Writes the data set into an output that this run holds; `replaces` tells which one is there now."""
     config = command.config
-    _check_weights(config, load=False)
+    for variant in variants.chosen(config):
+        variant.check_weights(config, load=False)
     with Plan(config) as plan:
         # What is wrong with the input shows before anything heavy is imported; all that is wrong with the options
         # before anything is listed.
-        loads_weights = dataflow is None and "embedding" in config.variants
+        loads_weights = dataflow is None and any(variant.weights(config) for variant in variants.chosen(config))
         if command.runner in IN_PROCESS or loads_weights:
             say_loading("apache_beam", "tensorflow")
             load_tensorflow()
         run = dataflow or _make_beam_run(command)
-        _check_weights(config, load=loads_weights)
+        for variant in variants.chosen(config):
+            variant.check_weights(config, load=loads_weights)
         _fill(plan, keeps=True)
         notes = plan.source_notes
         job = job_digest(config, plan.class_names, (content for _, content in plan.units("")))
@@ -176,27 +178,6 @@ def _check_output(config: EtlConfig) -> str:
 def _taken(config: EtlConfig) -> ConfigError:
     hint = "add --overwrite to replace it once the new one is complete"
     return ConfigError("--output", config.output, "a folder without a data set", hint)
-
-
-def _check_weights(config: EtlConfig, *, load: bool) -> None:
-    """Checks the embeddings' weights before any work.
-
-    Args:
-        config: The run's configuration.
-        load: Whether to load them, which tells weights of another network too; it takes TensorFlow.
-
-    Raises:
-        ConfigError: they can't be had.
-    """
-    if "embedding" not in config.variants:
-        return
-    path = config.embedding_weights or ""
-    if load:
-        from etl.variants import embedding
-
-        embedding.network(path, config.embedding_alpha)
-    elif path != IMAGENET and not storage.exists(path):
-        raise ConfigError("--embedding_weights", path, "a file that is there")
 
 
 def _is_complete(config: EtlConfig, job: str) -> bool:

@@ -6,9 +6,8 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
-from etl import storage, variants
+from etl import sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.finalise import rejected as rejected_inputs
@@ -81,26 +80,13 @@ def describe_variant(config: EtlConfig, facts: PlanFacts, name: str, results: li
     measured = next((split for split in facts.splits if splits[split].num_examples), "")
     return Variant(
         name=name,
-        image=variants.image_spec(config, name),
-        features=variants.features(config, name),
+        image=variants.find(name).image(config),
+        features=variants.features(config, name, sources.source(config.source).extras(config.options)),
         splits=splits,
         compression=config.compression,
         statistics=_statistics(measured, shards_of(results, name, measured)),
-        embedding=_embedding(config, results) if name == "embedding" else None,
+        embedding=variants.find(name).describe_network(config, [result.weights_digest for result in results]),
     )
-
-
-def _embedding(config: EtlConfig, results: list[UnitResult]) -> dict[str, Any]:
-    """Describes the network that made the embeddings, which must be one and the same."""
-    digests = {result.weights_digest for result in results if result.weights_digest}
-    if len(digests) != 1:
-        raise DatasetError(f"the embeddings come from {len(digests)} networks of different weights")
-    return {
-        "model": "MobileNetV2",
-        "alpha": config.embedding_alpha,
-        "weights": config.embedding_weights,
-        "weights_sha256": digests.pop(),
-    }
 
 
 def shards_of(results: Iterable[UnitResult], variant: str, split: str) -> list[UnitResult]:

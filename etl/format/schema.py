@@ -17,9 +17,6 @@ from etl.format.features import ExtraValue, FeatureSpec
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# The forms that images are stored in, each a folder of a data set.
-VARIANTS = ("jpeg", "pixel", "embedding")
-
 # Rises when a reader of the old layout could misread the new one.
 SCHEMA_VERSION = 1
 

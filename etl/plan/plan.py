@@ -45,9 +45,6 @@ _ENDINGS = frozenset([".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".avif",
 # Files that a thread digests before it hands them over.
 _DIGEST_CHUNK = 32
 
-# Images in one unit of embeddings, so that small data sets still spread over a cluster.
-_PART_SIZE = 256
-
 _TABLES = """
 CREATE TABLE image (
     key TEXT PRIMARY KEY, uri TEXT, label TEXT, label_int INTEGER, split TEXT, extras TEXT,
@@ -270,7 +267,7 @@ class Plan:
         """Yields the units of work, each with the content of the file below `folder` that lists its images."""
         for variant in self.config.variants:
             for split, index, images, _ in self.shards(variant):
-                step = _PART_SIZE if variant == "embedding" else len(images)
+                step = variants.find(variant).unit_size or len(images)
                 for part, first in enumerate(range(0, len(images), step)):
                     mine = images[first : first + step]
                     path = f"{folder}/{variant}/{split}-{index:05d}-{part:05d}.jsonl"
@@ -285,7 +282,7 @@ class Plan:
         fixed = variants.fixed_bytes(self.config, variant)
         if fixed is not None:
             return lambda num_bytes, ending: fixed + _EXAMPLE_OVERHEAD_BYTES
-        if not variants.keeps_sizes(self.config, variant):
+        if not variants.find(variant).keeps_files(self.config):
             made, count = self._sample(variant, "")
             mean = made // max(1, count)
             return lambda num_bytes, ending: mean + _EXAMPLE_OVERHEAD_BYTES
@@ -313,7 +310,9 @@ class Plan:
         Raises:
             DatasetError: an image was changed since it was digested.
         """
-        keeps = variants.keeps_sizes(self.config, variant)
+        keeps = variants.find(variant).keeps_files(self.config)
+        # Opened when the first image needs it.
+        opened = functools.cache(lambda: variants.find(variant).open(self.config))
         statement = f"SELECT uri, num_bytes, digest FROM image {only} ORDER BY place, key LIMIT {_SAMPLE_SIZE}"
         sample = list(self._database.execute(statement, values))
 
@@ -322,8 +321,7 @@ class Plan:
                 data = sources.read_listed(*image)
                 if keeps and sniff(data).plain:
                     return len(data), len(data)
-                encoded = variants.encoder(self.config, variant)(data)
-                return variants.stored_bytes(encoded, self.config), len(data) if keeps else 1
+                return variants.stored_bytes(opened().encode(data), self.config), len(data) if keeps else 1
             except RecordError:
                 # It will be rejected, with its reason, when its shard is written.
                 return 0, 0

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from etl import storage
+from etl import storage, variants
 from etl.backbones.weights import IMAGENET
 from etl.config import EtlConfig
 from etl.parallel import ordered_map
@@ -41,11 +41,10 @@ def job_digest(config: EtlConfig, class_names: Sequence[str], plans: Iterable[by
 
 
 def _weights_digest(config: EtlConfig) -> str:
-    """Returns the digest of the file of weights; "" where there is none: those of ImageNet never change."""
-    path = config.embedding_weights
-    if "embedding" not in config.variants or path is None or path == IMAGENET:
-        return ""
-    return hashlib.sha256(storage.read_bytes(path)).hexdigest()
+    """Returns the digest of the files of weights; "" where there are none: those of ImageNet never change."""
+    every = (variant.weights(config) for variant in variants.chosen(config))
+    paths = [each.source for each in every if each is not None and each.source not in (None, IMAGENET)]
+    return "".join(hashlib.sha256(storage.read_bytes(path)).hexdigest() for path in paths if path)
 
 
 def find(config: EtlConfig, digest: str) -> str | None:

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from etl import storage
 from etl.errors import ConfigError
 from etl.format.features import FeatureSpec
-from etl.format.schema import VARIANTS
 from etl.records import SourceImage
 from etl.sources import splits, vocabulary
 from etl.sources.files import names, tree
 from etl.sources.files.found import FoundFile
 from etl.sources.notes import Examples, shown
 from etl.sources.options import SourceOptions
+from etl.variants import VARIANTS
 
 _EXPECTED = "a folder that holds one folder a class, or a pattern such as photos/*/*.jpg"
 

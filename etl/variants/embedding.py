@@ -1,78 +1,102 @@
-"""The embedding variant: MobileNetV2's features of each image, computed in batches.
-
-One network a worker process. Batches are cut from a unit's images in their fixed order, so that any number of workers
-computes the same.
-"""
+"""Embeddings: MobileNetV2's features of each image."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from etl import storage
-from etl.backbones import mobilenet
 from etl.backbones.weights import IMAGENET, Weights
+from etl.cli import import_tensorflow
+from etl.errors import ConfigError, DatasetError
+from etl.format.encodings import embedding
+from etl.format.features import ImageSpec
 from etl.format.schema import EMBEDDING_IMAGE_SIZE
+from etl.variants.base import EncodedImage, Encoder, Value, Variant, make_decoder
 
-# Images that go through the network together. Larger ones are no faster on a CPU and hold more pixels in memory.
-BATCH_SIZE = 64
+if TYPE_CHECKING:
+    from etl.config import EtlConfig
+    from etl.variants.network import Network
 
-_lock = threading.Lock()
+_OPTION = "--embedding_weights"
 
 
-class Network:
-    """MobileNetV2 without its top, with global average pooling.
+class Embedding(Variant):
+    """Embeddings of images that are resized to what the network was trained with."""
 
-    Args:
-        weights: `imagenet`, or a file of Keras weights, local or on an object store.
-        alpha: The network's width.
+    name = "embedding"
+    # So that small data sets still spread over a cluster: an embedding costs more to make than to move.
+    unit_size = 256
 
-    Raises:
-        ConfigError: the weights can't be had, or are those of another network.
-    """
+    def check(self, config: EtlConfig) -> None:
+        """A network needs weights."""
+        if config.embedding_weights is None:
+            raise ConfigError(
+                _OPTION, None, "imagenet or a file of weights", "the embedding variant needs a network's weights"
+            )
 
-    def __init__(self, weights: str, alpha: float) -> None:
-        model = mobilenet.build(Weights(weights, "--embedding_weights", storage.read_bytes), alpha)
-        shape = (None, *EMBEDDING_IMAGE_SIZE, 3)
-        self.weights_digest = mobilenet.digest(model)
+    def size(self, config: EtlConfig) -> tuple[int, int]:
+        """Returns the network's."""
+        del config
+        return EMBEDDING_IMAGE_SIZE
 
-        # The network's own scaling, keras.applications.mobilenet_v2.preprocess_input: [-1, 1].
-        self._call: Callable[[np.ndarray], tf.Tensor] = tf.function(
-            lambda images: model(tf.cast(images, tf.float32) / 127.5 - 1.0, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.uint8)],
-            autograph=False,
-        )
+    def image(self, config: EtlConfig) -> ImageSpec:
+        """Vectors."""
+        return ImageSpec(embedding.ENCODING.name, "float32", self.size(config), config.resize)
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
-        """Computes features.
+    def open(self, config: EtlConfig) -> Encoder:
+        """Makes an encoder with this process's network."""
+        return _EmbeddingEncoder(make_decoder(config, self.size(config)), _load_network(config))
 
-        Args:
-            images: uint8, (B, 224, 224, 3).
+    def weights(self, config: EtlConfig) -> Weights:
+        """Returns those of the configuration."""
+        return Weights(config.embedding_weights, _OPTION, storage.read_bytes)
 
-        Returns:
-            float32, (B, 1280).
+    def check_weights(self, config: EtlConfig, *, load: bool) -> None:
+        """Checks that they are there, or loads them."""
+        path = config.embedding_weights or ""
+        if load:
+            _load_network(config)
+        elif path != IMAGENET and not storage.exists(path):
+            raise ConfigError(_OPTION, path, "a file that is there")
+
+    def describe_network(self, config: EtlConfig, weights_digests: Sequence[str]) -> Mapping[str, Any]:
+        """Describes it.
+
+        Raises:
+            DatasetError: shards were made by different ones.
         """
-        features: np.ndarray = self._call(images).numpy()
-        return features
+        digests = {digest for digest in weights_digests if digest}
+        if len(digests) != 1:
+            raise DatasetError(f"the embeddings come from {len(digests)} networks of different weights")
+        return {
+            "model": "MobileNetV2",
+            "alpha": config.embedding_alpha,
+            "weights": config.embedding_weights,
+            "weights_sha256": digests.pop(),
+        }
 
 
-def network(weights: str, alpha: float) -> Network:
-    """Returns this process's network, built at the first call and whenever the file of weights is another one."""
-    version = ""
-    if weights != IMAGENET:
-        # Building it says what is wrong with a file that isn't there.
-        with contextlib.suppress(FileNotFoundError):
-            version = storage.version(weights)
-    with _lock:
-        return _network(weights, alpha, version)
+class _EmbeddingEncoder(Encoder):
+    def __init__(self, decode: Callable[[bytes], np.ndarray], network: Network) -> None:
+        self._decode, self._network = decode, network
+        self.batch_size = network.batch_size
+        self.weights_digest = network.weights_digest
+
+    def encode(self, data: bytes) -> EncodedImage:
+        return EncodedImage(b"", self._decode(data))
+
+    def finish(self, images: Sequence[EncodedImage]) -> Sequence[Value]:
+        return list(self._network.embed(np.stack([image.pixels for image in images])))
 
 
-@functools.lru_cache(maxsize=1)
-def _network(weights: str, alpha: float, version: str) -> Network:
-    del version
-    return Network(weights, alpha)
+def _load_network(config: EtlConfig) -> Network:
+    import_tensorflow()
+    from etl.variants import network
+
+    return network.load(config.embedding_weights or "", config.embedding_alpha)
+
+
+VARIANT = Embedding()

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 
-from etl import storage
+from etl import storage, variants
 from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.format.index import LIST_SUFFIX, RecordList
@@ -36,7 +36,7 @@ def assemble(config: EtlConfig, results: Iterable[UnitResult], building_dir: str
         parts.setdefault(result.unit.part, result)
     in_order = [parts[part] for part in sorted(parts)]
     first = in_order[0]
-    if first.unit.variant != "embedding":
+    if variants.find(first.unit.variant).unit_size is None:
         return first
     if len({part.weights_digest for part in in_order}) > 1:
         raise DatasetError(f"{first.unit.shard}: its embeddings come from networks of different weights")

@@ -15,6 +15,7 @@ import numpy as np
 from etl import progress, sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import RecordError
+from etl.format import encodings
 from etl.format.features import ExtraValue
 from etl.format.index import LIST_SUFFIX, RecordList
 from etl.format.schema import encode_example
@@ -23,7 +24,7 @@ from etl.parallel import ordered_map
 from etl.plan.lines import decode_images, encode_rejections, encode_result
 from etl.records import PlannedImage, Rejection, Unit, UnitResult
 from etl.storage.reading import is_slow, read_ahead
-from etl.variants import EncodedImage
+from etl.variants.base import EncodedImage, Encoder
 
 _Result = TypeVar("_Result")
 
@@ -64,11 +65,11 @@ class _Fetched:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """One image on its way into the network, or why it isn't."""
+    """One image on its way into a batch, or why it isn't."""
 
     image: PlannedImage
     extras: Mapping[str, ExtraValue]
-    pixels: np.ndarray | None = None
+    encoded: EncodedImage | None = None
     rejection: Rejection | None = None
 
 
@@ -92,18 +93,17 @@ def write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
 
 def _write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
     images = decode_images(storage.read_bytes(unit.plan_path), unit.plan_path)
-    weights_digest = ""
-    if unit.variant == "embedding":
-        from etl.variants import embedding
-
-        network = embedding.network(config.embedding_weights or "", config.embedding_alpha)
-        outcomes = _embed(config, images, network.embed, embedding.BATCH_SIZE)
-        weights_digest = network.weights_digest
+    variant = variants.find(unit.variant)
+    encoder, feature = variant.open(config), encodings.of(variant.image(config)).feature
+    if encoder.batch_size is None:
+        outcomes = _map_images(config, images, _image_worker(config, encoder, feature))
     else:
-        outcomes = _map_images(config, images, _image_worker(config, unit.variant))
+        outcomes = _finish_batches(config, images, encoder, feature)
     # The attempt's own name: a retried or forgotten attempt can't replace what a committed one wrote.
     stem = f"{building_dir}/{unit.shard}-{unit.part:05d}.{uuid.uuid4().hex}"
-    result = _write(outcomes, unit, stem, compressed=_is_compressed(config, unit), weights_digest=weights_digest)
+    result = _write(
+        outcomes, unit, stem, compressed=_is_compressed(config, unit), weights_digest=encoder.weights_digest
+    )
     # Written last: it is what a resumed run goes by.
     storage.write_atomically(f"{stem}.result.json", encode_result(result))
     return result
@@ -111,7 +111,7 @@ def _write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
 
 def _is_compressed(config: EtlConfig, unit: Unit) -> bool:
     """Tells whether a unit's own file is compressed; parts of a shard are not, the shard is made of them later."""
-    return config.compression == "gzip" and unit.variant != "embedding"
+    return config.compression == "gzip" and variants.find(unit.variant).unit_size is None
 
 
 def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool, weights_digest: str) -> UnitResult:
@@ -178,50 +178,44 @@ def _map_images(
     return ordered_map(both, read_ahead(fetch, images, lambda image: image.num_bytes), config.num_threads)
 
 
-def _image_worker(config: EtlConfig, variant: str) -> Callable[[PlannedImage, _Fetched], _Done]:
+def _image_worker(config: EtlConfig, encoder: Encoder, feature: str) -> Callable[[PlannedImage, _Fetched], _Done]:
     """Returns the function that turns one planned image into its record; threads call it."""
-    encode = variants.encoder(config, variant)
     compressed = config.compression == "gzip"
 
     def work(image: PlannedImage, fetched: _Fetched) -> _Done:
         try:
-            encoded = fetched.encode(encode)
+            encoded = fetched.encode(encoder.encode)
         except RecordError as error:
             return _Done(image, rejection=_reject(image, error))
-        features = {"image": encoded.value, "shape": encoded.pixels.shape}
+        features = {feature: encoded.value, "shape": encoded.pixels.shape}
         piece = frame_record(_example(image, fetched.extras, features), compressed=compressed)
         return _Done(image, piece, encoded.pixels.shape, sum_pixels(encoded.pixels))
 
     return work
 
 
-def _embed(
-    config: EtlConfig,
-    images: Iterator[PlannedImage],
-    embed: Callable[[np.ndarray], np.ndarray],
-    batch_size: int,
+def _finish_batches(
+    config: EtlConfig, images: Iterator[PlannedImage], encoder: Encoder, feature: str
 ) -> Iterator[_Done]:
-    """Yields the records of embeddings: threads decode ahead of the network, which takes whole batches."""
-    encode = variants.encoder(config, "embedding")
+    """Yields the records of values that are made in batches: threads decode ahead, and the encoder gets whole ones."""
 
     def decode(image: PlannedImage, fetched: _Fetched) -> _Decoded:
         try:
-            pixels = fetched.encode(encode).pixels
+            return _Decoded(image, fetched.extras, fetched.encode(encoder.encode))
         except RecordError as error:
             return _Decoded(image, {}, rejection=_reject(image, error))
-        return _Decoded(image, fetched.extras, pixels)
 
     decoded = _map_images(config, images, decode)
-    while batch := list(itertools.islice(decoded, batch_size)):
-        good = [(item, item.pixels) for item in batch if item.pixels is not None]
-        yield from (_Done(item.image, rejection=item.rejection) for item in batch if item.pixels is None)
+    while batch := list(itertools.islice(decoded, encoder.batch_size)):
+        good = [(item, item.encoded) for item in batch if item.encoded is not None]
+        yield from (_Done(item.image, rejection=item.rejection) for item in batch if item.encoded is None)
         if not good:
             continue
-        vectors = embed(np.stack([pixels for _, pixels in good]))
-        for (item, pixels), vector in zip(good, vectors, strict=True):
-            features = {"image_embedding": vector, "shape": pixels.shape}
-            piece = frame_record(_example(item.image, item.extras, features))
-            yield _Done(item.image, piece, pixels.shape, sum_pixels(pixels))
+        values = encoder.finish([encoded for _, encoded in good])
+        for (item, encoded), value in zip(good, values, strict=True):
+            shape = encoded.pixels.shape
+            piece = frame_record(_example(item.image, item.extras, {feature: value, "shape": shape}))
+            yield _Done(item.image, piece, shape, sum_pixels(encoded.pixels))
 
 
 def _reject(image: PlannedImage, error: RecordError) -> Rejection:

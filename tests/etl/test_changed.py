@@ -18,7 +18,7 @@ from etl.plan.plan import Plan
 from etl.plan.resume import job_digest
 from etl.records import Unit
 from etl.sources.options import SourceOptions
-from etl.variants import embedding
+from etl.variants import network
 from etl.work.unit import write_unit
 from tests.fakes.gcs.emulator import Gcs
 from tests.fakes.gcs.fixtures import gcs, gcs_server
@@ -160,12 +160,12 @@ def test_other_weights_of_the_same_name_are_another_job_and_another_network(
     path = tmp_path / "now.weights.h5"
     shutil.copy(weights[0], path)
     config = folder_config(str(tmp_path / "photos"), "embedding", embedding_weights=str(path), embedding_alpha=0.35)
-    before, digest = job(config), embedding.network(str(path), 0.35).weights_digest
-    assert embedding.network(str(path), 0.35).weights_digest == digest
+    before, digest = job(config), network.load(str(path), 0.35).weights_digest
+    assert network.load(str(path), 0.35).weights_digest == digest
     shutil.copy(weights[1], path)
     assert job(config) != before
     # Also in a process that has the other network at hand.
-    assert embedding.network(str(path), 0.35).weights_digest != digest
+    assert network.load(str(path), 0.35).weights_digest != digest
 
 
 def test_an_object_that_is_replaced_before_it_is_written_ends_the_run(tmp_path: Path, gcs: Gcs) -> None:

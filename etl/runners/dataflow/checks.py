@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from etl import paths, storage
+from etl import paths, storage, variants
+from etl.backbones.weights import IMAGENET
 from etl.config import EtlConfig
 from etl.errors import ConfigError
 from etl.sources import declared
@@ -63,9 +64,10 @@ def check_places(config: EtlConfig) -> None:
     if declared.reads_files(config.source):
         expected = "a path on Cloud Storage, as gs://my-bucket/photos, which Dataflow's workers can read"
         check_gs("--input", config.options.input, expected, copy)
-    if "embedding" in config.variants and config.embedding_weights != "imagenet":
-        expected = "imagenet, or a file on Cloud Storage, as gs://my-bucket/weights.h5"
-        check_gs("--embedding_weights", config.embedding_weights, expected, copy)
+    for weights in filter(None, (variant.weights(config) for variant in variants.chosen(config))):
+        if weights.source != IMAGENET:
+            expected = "imagenet, or a file on Cloud Storage, as gs://my-bucket/weights.h5"
+            check_gs(weights.option, weights.source, expected, copy)
 
 
 def check_gs(field: str, path: str | None, expected: str, hint: str = "") -> None:

@@ -13,6 +13,7 @@ from etl import run
 from etl.errors import run_main
 from etl.format import manifest as manifests
 from etl.images.graph import decoding
+from etl.variants.embedding import Embedding
 from tests.photos import make_folder
 
 ALPHA = 0.35
@@ -72,11 +73,9 @@ def test_embeddings_are_those_of_keras_on_the_same_pixels(tmp_path: Path, weight
 
 
 def test_a_shard_is_made_of_its_parts_in_order(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from etl.plan import plan
-
     folder = make_folder(tmp_path / "photos", 30)
     assert etl(folder, tmp_path / "whole", weights) == 0
-    monkeypatch.setattr(plan, "_PART_SIZE", 8)
+    monkeypatch.setattr(Embedding, "unit_size", 8)
     assert etl(folder, tmp_path / "parts", weights, "--compression", "gzip") == 0
     raw = tf.data.TFRecordDataset(sorted(map(str, (tmp_path / "parts" / "embedding").glob("*.gz"))), "GZIP")
     plain = tf.data.TFRecordDataset(sorted(map(str, (tmp_path / "whole" / "embedding").glob("*.tfrecord"))))

@@ -134,14 +134,14 @@ def test_weights_that_can_not_be_had_are_refused_in_one_line(tmp_path: Path, con
 def test_embeddings_and_images_get_the_same_answer(weights: str) -> None:
     import keras
 
-    from etl.variants import embedding
+    from etl.variants.network import Network
 
     images = RANDOM.integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     head = build("embedding_head", num_classes=3, num_hidden=5)
     combined = with_images("embedding_head", head, {"weights": weights, "alpha": ALPHA})
     assert combined.input_shape == (None, 224, 224, 3)
     assert combined.inputs[0].dtype == "uint8"
-    network = embedding.Network(weights, ALPHA)
+    network = Network(weights, ALPHA)
     expected = np.asarray(head(network.embed(images)))
     np.testing.assert_allclose(np.asarray(combined(images)), expected, atol=1e-5)
     assert backbone.digest(combined) == network.weights_digest
