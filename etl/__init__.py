@@ -1,4 +1,4 @@
-"""Turns photographs into sharded, training-ready TFRecords with Apache Beam."""
+"""Turns images into sharded, training-ready TFRecords with Apache Beam."""
 
 import sys
 

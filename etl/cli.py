@@ -1,4 +1,4 @@
-"""What every command line of the project has in common: parsing that ends in one clear line, and a quiet console."""
+"""The base of every command line of the project: parsing that ends in one clear line, and a quiet console."""
 
 from __future__ import annotations
 

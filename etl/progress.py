@@ -1,4 +1,4 @@
-"""How far a long step has come: a bar on a terminal, plain lines elsewhere.
+"""Shows how far a long step has come: a bar on a terminal, plain lines elsewhere.
 
 Work in this process reports through `advance`; on workers elsewhere nobody listens and it costs nothing.
 """

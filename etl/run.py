@@ -1,4 +1,4 @@
-"""`python -m etl.run`: photographs in, a data set out. The only file of the ETL that reads argv."""
+"""`python -m etl.run`: images in, a data set out. The only file of the ETL that reads argv."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _show(command: Command) -> int:
     """Shows what a run would read and write, and the job that Dataflow would get."""
     config, started = command.config, time.time()
     dataflow = _make_dataflow_run(command)
-    # A store is asked only where photographs lie there: a job can be shown without an account.
+    # A store is asked only where images lie there: a job can be shown without an account.
     if storage.is_local(config.output) or not storage.is_local(config.options.input or ""):
         _check_output(config)
     if dataflow is None:

@@ -1,4 +1,4 @@
-"""Words for people: strangers' names shown as text, and numbers with their units."""
+"""Puts things into words for people: strangers' names shown as text, and numbers with their units."""
 
 from __future__ import annotations
 

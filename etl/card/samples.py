@@ -1,4 +1,4 @@
-"""What the page shows of the data itself: thumbnails of each class, and some inputs that were rejected."""
+"""The data on the page: thumbnails of each class, and some inputs that were rejected."""
 
 from __future__ import annotations
 

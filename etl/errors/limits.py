@@ -1,4 +1,4 @@
-"""What the machine refuses, in words: no room, no permission, no memory. One table from error numbers to lines."""
+"""The limits of the machine in words: no room, no permission, no memory. One table from error numbers to lines."""
 
 from __future__ import annotations
 

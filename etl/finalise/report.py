@@ -1,4 +1,4 @@
-"""What the ETL prints: the plan of a dry run and the closing table."""
+"""The report of the ETL: the plan of a dry run and the closing table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the units of a run add up to: counts, variants, splits and statistics of the manifest."""
+"""The sums over the units of a run: counts, variants, splits and statistics of the manifest."""
 
 from __future__ import annotations
 

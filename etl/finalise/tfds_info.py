@@ -1,4 +1,4 @@
-"""What TensorFlow Datasets needs beside the shards, so that `tfds.builder_from_directory(OUT/<variant>)` reads them.
+"""TensorFlow Datasets' files beside the shards, so that `tfds.builder_from_directory(OUT/<variant>)` reads them.
 
 Written as JSON of our own, checked against the package in the tests: writing a data set doesn't need it installed.
 """

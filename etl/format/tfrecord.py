@@ -18,7 +18,7 @@ from typing import BinaryIO
 FRAME_BYTES = 16
 _MASK_DELTA = 0xA282EAD8
 
-# Photographs as float32 in [0, 1]: level 1 makes them 20 % larger than level 9, in a fifteenth of its time.
+# Images as float32 in [0, 1]: level 1 makes them 20 % larger than level 9, in a fifteenth of its time.
 _GZIP_LEVEL = 1
 # RFC 1952: DEFLATE, no name, no time, unknown system. Equal records must make equal files.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"

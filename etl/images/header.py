@@ -1,4 +1,4 @@
-"""What a header tells, and the names of everything that can be wrong with one; shared by `sniff` and the graph."""
+"""The header of an image, and the names of all that can be wrong with one; shared by `sniff` and the graph."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ SIGNATURES: tuple[tuple[str, str], ...] = (
 # The longest side, in pixels, that libjpeg writes. One limit for every format: whatever is read can be stored.
 MAX_SIDE = 65_500
 
-# Height times width, 89 million: Pillow's own limit, 256 MiB as RGB. No photograph in use is larger.
+# Height times width, 89 million: Pillow's own limit, 256 MiB as RGB. No image in use is larger.
 DEFAULT_MAX_PIXELS = 178_956_970 // 2
 
 # How many segments or chunks before the pixels are walked through. The graph serves strangers' requests, and a loop
-# there costs about 20 µs a step; photographs have fewer than 100, and libpng keeps no more than 1,000.
+# there costs about 20 µs a step; images have fewer than 100, and libpng keeps no more than 1,000.
 MAX_SEGMENTS = 1_024
 
 # How many blocks of at most 255 bytes the first frame of a GIF may take: 4 MB, and at most 1.5 s of walking.

@@ -1,4 +1,4 @@
-"""Words on pictures: fonts, and texts that fit their places."""
+"""Writes on pictures: fonts, and texts that fit their places."""
 
 from __future__ import annotations
 

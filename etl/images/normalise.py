@@ -1,4 +1,4 @@
-"""From an image file of any format to what the data set holds: upright 8-bit RGB.
+"""Turns an image file of any format into what the data set holds: upright 8-bit RGB.
 
 One rule keeps the data set and the exported model equal to the bit: where the graph decodes a file, the pixels here are
 the graph's. The very same operations make them, but for JPEGs: these go to the same library by a way that shows its
@@ -188,5 +188,5 @@ def _run(decode: Callable[[], tf.Tensor], data: bytes, header: ImageHeader) -> n
 
 
 def _to_numpy(pixels: tf.Tensor) -> np.ndarray:
-    """Returns a view of the tensor's memory: a copy of a whole photograph costs up to half as much as its decoding."""
+    """Returns a view of the tensor's memory: a copy of a whole image costs up to half as much as its decoding."""
     return np.asarray(memoryview(pixels))

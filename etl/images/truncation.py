@@ -1,4 +1,4 @@
-"""Was a file cut short? Asked of what no decoder took, and of formats whose decoders make do with half a file."""
+"""Finds files that were cut short, of those that no decoder took and of formats whose decoders make do with half."""
 
 from __future__ import annotations
 

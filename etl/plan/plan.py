@@ -1,4 +1,4 @@
-"""What will be written where, decided before any image is decoded.
+"""The plan: what will be written where, decided before any image is decoded.
 
 One pass lists the inputs and takes each one's size and digest: from the listing itself where the store says them, else
 by reading the file. Duplicates, splits and shards follow from these alone. The list lies in a temporary SQLite file, so

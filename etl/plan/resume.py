@@ -1,4 +1,4 @@
-"""What an unfinished run left behind, and which of it the same job can keep."""
+"""Finds what an unfinished run left behind, and which of it the same job can keep."""
 
 from __future__ import annotations
 

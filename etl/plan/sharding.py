@@ -1,4 +1,4 @@
-"""Which split and which shard an image belongs to: pure arithmetic, no I/O.
+"""The split and the shard that an image belongs to: pure arithmetic, no I/O.
 
 Both choices are functions of the image's content and key, the seed and the sizes alone, so that any runner, any number
 of workers and any rerun make the same data set.

@@ -1,4 +1,4 @@
-"""What a run that failed says in one line; the trace goes to a file.
+"""Tells in one line why a run failed; the trace goes to a file.
 
 A step's own errors leave their line in the run's folder, since a runner wraps what a worker raised in errors of its
 own. Everything else that a runner raises is told by the last line of its trace, which is the cause.

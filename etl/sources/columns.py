@@ -1,4 +1,4 @@
-"""Where a CSV file has what, learned from its first lines: separator, header line, columns."""
+"""The layout of a CSV file, detected from its first lines: separator, header line, columns."""
 
 from __future__ import annotations
 

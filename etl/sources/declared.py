@@ -1,4 +1,4 @@
-"""What the sources declare beside their functions: options of their own, their origin, and whether they read files."""
+"""The declarations of the sources: options of their own, their origin, and whether they read files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TensorFlow flowers: 3,670 photographs in `flower_photos/<class>/`, five classes.
+"""The TensorFlow flowers: 3,670 images in `flower_photos/<class>/`, five classes.
 
 `--input` takes that folder, the folder above it, a pattern, or the archive `flower_photos.tgz`; without it the archive
 is downloaded.
@@ -46,7 +46,7 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
 
 
 def list_images(options: SourceOptions) -> Iterator[SourceImage]:
-    """Lists the photographs, as `folder.list_images` does; raises what `class_names` does."""
+    """Lists the images, as `folder.list_images` does; raises what `class_names` does."""
     return folder.list_images(_in_folder(options))
 
 

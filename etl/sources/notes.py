@@ -1,4 +1,4 @@
-"""What the operator should know of the inputs, though nothing is wrong enough to stop: short lines at any size."""
+"""Notes for the operator on inputs that are not wrong enough to stop: short lines at any size."""
 
 from __future__ import annotations
 

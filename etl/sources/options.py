@@ -1,4 +1,4 @@
-"""What a source is told, how it declares options of its own, and where its images come from."""
+"""The options of a source, how it declares its own, and where its images come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Oxford-IIIT pets: 7,390 photographs of cats and dogs, 37 breeds, with official lists for training and test.
+"""The Oxford-IIIT pets: 7,390 images of cats and dogs, 37 breeds, with official lists for training and test.
 
 `--input` takes the folder that holds `images/` and `annotations/`, the folder above it, or a folder with the two
 official archives (or one of these); without it they are downloaded.

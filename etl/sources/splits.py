@@ -1,4 +1,4 @@
-"""Which split a source itself assigns, if any."""
+"""The split that a source itself assigns, if any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds a lock, and for how long."""
+"""The holder of a lock, and for how long it holds it."""
 
 from __future__ import annotations
 

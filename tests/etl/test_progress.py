@@ -165,7 +165,7 @@ STEPS = """
 from etl import cli, progress
 with progress.step("predict", 3):
     for n in range(3):
-        with cli.hushed():
+        with cli.quiet_stderr():
             progress.advance()
         print("line", n)
 """

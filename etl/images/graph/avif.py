@@ -17,7 +17,7 @@ from etl.images.graph.bytes import Bytes, big, equals, is_in, window
 from etl.images.graph.headers import GraphHeader, first_flaw
 from etl.images.header import Flaw
 
-# Photographs' have a few hundred bytes, a colour profile included a few thousand.
+# Those of photographic images have a few hundred bytes, a colour profile included a few thousand.
 _MAX_META_BYTES = 1 << 16
 
 # What makes a file other than a single opaque picture that is shown whole.

@@ -83,7 +83,7 @@ def _scale(image: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
 
     `tf.image.resize` calls the same kernel once for both axes, and it walks along each row pixel by pixel, three floats
     at a time. Here each pass sees a whole row as one pixel's channels, and the image lies on its side for the second:
-    the same sums in the same order, the same bits, in 1.0 instead of 1.8 ms for a 500x375 photograph to 224.
+    the same sums in the same order, the same bits, in 1.0 instead of 1.8 ms for a 500x375 image to 224.
     """
     rows, columns = tf.unstack(tf.shape(image)[:2])
     scaled = _scale_rows(tf.reshape(image, [rows, columns * 3]), height)

@@ -1,4 +1,4 @@
-"""What a run on Dataflow needs, checked before anything is listed or staged: without network, and in one line."""
+"""Checks a run on Dataflow before anything is listed or staged: without network, and in one line."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class DataflowRun:
     Args:
         config: The run's configuration.
         options: Beam's view of the command line.
-        dry_run: Whether the job is to be shown and not run. Paths are checked last then, so that photographs on this
+        dry_run: Whether the job is to be shown and not run. Paths are checked last then, so that images on this
             machine can be tried before they are copied.
 
     Raises:

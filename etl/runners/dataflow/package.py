@@ -1,4 +1,4 @@
-"""What the workers install: the code that runs here, with the versions that are installed here.
+"""The workers' package: the code that runs here, with the versions that are installed here.
 
 Beam's `--setup_file` builds a source distribution of a project and has each worker install it, with what its
 `install_requires` names and without any extra. This project's own has the ETL's dependencies in an extra, leaves files

@@ -1,4 +1,4 @@
-"""What the names of files and folders tell: the known kinds that hold no image, and one spelling for each class.
+"""The names of files and folders: the known kinds that hold no image, and one spelling for each class.
 
 Files and folders of such a kind are no inputs: they are counted and shown. Everything else is an input, whatever its
 name. A folder of such a kind is not looked into, and counts once.

@@ -1,4 +1,4 @@
-"""Drawn photographs of flowers, so that a first run needs no download: five classes, a few files broken on purpose.
+"""Drawn images of flowers, so that a first run needs no download: five classes, a few files broken on purpose.
 
 An image's bytes are a pure function of its URI, `synthetic://<seed>/<class>/<index>[?broken=<kind>]`, so any worker can
 draw any of them. `python -m etl.sources.synthetic DIR` writes them as files, one folder a class, which `folder` reads.
@@ -24,7 +24,7 @@ from etl.sources.options import SourceOptions, option
 CLASS_NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 
 # What is wrong, in turn, with a file that is broken on purpose: its second half is missing, all of it is missing, or it
-# is a text that is named like a photograph. Every decoder refuses each.
+# is a text that is named like an image. Every decoder refuses each.
 BROKEN_KINDS = ("truncated", "empty", "text")
 
 # Workers draw the images themselves.
@@ -41,7 +41,7 @@ class SyntheticOptions(SourceOptions):
     """The options with those of this source.
 
     Attributes:
-        num_images: How many photographs it draws.
+        num_images: How many images it draws.
         broken_fraction: Which share of them it breaks on purpose.
     """
 
@@ -60,7 +60,7 @@ OPTIONS = SyntheticOptions
 
 
 def extras(options: SourceOptions) -> Mapping[str, FeatureSpec]:
-    """Returns no features: drawn photographs add none to the common ones."""
+    """Returns no features: drawn images add none to the common ones."""
     del options
     return {}
 
@@ -75,7 +75,7 @@ def class_names(options: SourceOptions) -> tuple[str, ...]:
 
 
 def list_images(options: SyntheticOptions) -> Iterator[SourceImage]:
-    """Lists `num_images` photographs, class after class in turn, without drawing any.
+    """Lists `num_images` images, class after class in turn, without drawing any.
 
     Of each run of 1 / `broken_fraction` images one, at a seeded place, is broken on purpose.
 

@@ -1,4 +1,4 @@
-"""Draws photographs of flowers that nobody took, with classes that can be learnt.
+"""Draws images of flowers that nobody took, with classes that can be learnt.
 
 A picture is built from back to front: a background out of focus, leaves, stems, flowers, and then what a camera adds:
 a slant of light, darker corners, grain. Sizes and file sizes follow the TensorFlow flowers set. Backgrounds are alike
@@ -57,7 +57,7 @@ _BOKEH: tuple[Colour, ...] = (
 
 
 def draw_flower(class_name: str, rng_seed: int) -> NDArray[np.uint8]:
-    """Draws one photograph of flowers.
+    """Draws one image of flowers.
 
     Args:
         class_name: One of `CLASS_NAMES`.
@@ -73,7 +73,7 @@ def draw_flower(class_name: str, rng_seed: int) -> NDArray[np.uint8]:
 
 
 def draw_jpeg(class_name: str, rng_seed: int) -> bytes:
-    """Draws one photograph of flowers, as the JPEG file that a camera would write.
+    """Draws one image of flowers, as the JPEG file that a camera would write.
 
     Args:
         class_name: One of `CLASS_NAMES`.
@@ -94,7 +94,7 @@ def draw_jpeg(class_name: str, rng_seed: int) -> bytes:
 
 
 def _draw(class_name: str, rng: Random) -> NDArray[np.uint8]:
-    """Draws one photograph, with all chances from `rng`."""
+    """Draws one image, with all chances from `rng`."""
     painter = PAINTERS[class_name]
     width, height = rng.choices(tuple(_SIZES), tuple(_SIZES.values()))[0]
     picture = _background(rng, width, height)
