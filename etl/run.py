@@ -162,7 +162,7 @@ def _check_output(config: EtlConfig) -> str:
     """Checks that the run would replace no data set unless it may.
 
     Returns:
-        The digest of the manifest that is there, see `etl.finalise.finalise.content_digest`.
+        The digest of the manifest that is there, see `etl.plan.output.content_digest`.
 
     Raises:
         ConfigError: the output is a file, or holds a data set.
