@@ -11,6 +11,7 @@ from etl.cli import Parser, load_tensorflow, note, path, say_loading, show_line
 from etl.cli import console as open_console
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from etl.finalise.report import variants_table
+from etl.format import layout
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest, Variant
 from etl.paths import join
@@ -21,8 +22,6 @@ from etl.words import quantity
 
 if TYPE_CHECKING:
     from etl.verify.verify import Example, Report
-
-SHEET_NAME = "sample.png"
 
 # A person reads no more of them, and they are mostly of one kind.
 _MOST_ERRORS = 100
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--sheet",
         type=path("--sheet"),
         metavar="FILE",
-        help=f"where to write the contact sheet; default DIR/{SHEET_NAME}",
+        help=f"where to write the contact sheet; default DIR/{layout.SHEET_NAME}",
     )
     arguments = parser.parse_args(argv)
     if arguments.sheet and (arguments.compare or arguments.quick):
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _compare((data_dir, manifest), _load(arguments.compare, "--compare"), quick=arguments.quick)
     if arguments.quick:
         return _look(data_dir, manifest)
-    sheet_path = arguments.sheet or join(data_dir, SHEET_NAME)
+    sheet_path = arguments.sheet or join(data_dir, layout.SHEET_NAME)
     if storage.is_folder(sheet_path):
         raise ConfigError("--sheet", sheet_path, "a file, and this is a folder")
     return _inspect(data_dir, manifest, sheet_path)

@@ -11,9 +11,6 @@ from etl.errors import ConfigError
 SUPPORTED = {"gs"}
 EXPECTED = "a local path or gs://bucket/name"
 
-# In an output: how the name of the own folder of an unfinished run starts.
-BUILDING_PREFIX = ".building-"
-
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _GOOD = re.compile(r"[a-z]+://[^/]+(/.*)?", re.DOTALL)
 # Another number of slashes, capitals, no colon: the operator means a bucket, and would get a local folder `gs:`.

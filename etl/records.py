@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from etl.format import layout
 from etl.format.features import ExtraValue
 from etl.storage.stored import StoredFile
 
@@ -87,7 +88,7 @@ class Unit:
     @property
     def shard(self) -> str:
         """Names the shard among all of a run."""
-        return f"{self.variant}/{self.split}-{self.index:05d}"
+        return layout.shard_stem(self.variant, self.split, self.index)
 
 
 @dataclass(frozen=True, slots=True)

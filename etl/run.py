@@ -18,13 +18,13 @@ from etl.errors import EXIT_OK, ConfigError, DatasetError
 from etl.finalise import rejected
 from etl.finalise.facts import PlanFacts
 from etl.finalise.report import print_notes, print_plan, print_summary
-from etl.format import manifest
+from etl.format import layout, manifest
 from etl.options import Command, parse
-from etl.paths import BUILDING_PREFIX, join
+from etl.paths import join
 from etl.plan.lines import encode_rejections
-from etl.plan.output import building_dir, content_digest, read_manifest, recover, unfinished_runs
+from etl.plan.output import content_digest, read_manifest, recover, unfinished_runs
 from etl.plan.plan import Plan
-from etl.plan.resume import JOB_NAME, find, job_digest, keep_done
+from etl.plan.resume import find, job_digest, keep_done
 from etl.process import lifecycle
 from etl.records import Unit
 from etl.runners import failures
@@ -93,7 +93,8 @@ def _write(command: Command) -> int:
     """Writes the data set."""
     config, started = command.config, time.time()
     dataflow = _make_dataflow_run(command)
-    storage.check_writable(config.output)
+    # Where the next run would clean it up, should this one be killed here.
+    storage.check_writable(config.output, f"{layout.building_name(_new_run_id())}/check")
     with _holding(config):
         replaces = _check_output(config)
         return _write_held(command, dataflow, replaces, started)
@@ -186,7 +187,7 @@ def _is_complete(config: EtlConfig, job: str) -> bool:
     Raises:
         ConfigError: it holds another data set, which may not be replaced.
     """
-    if not config.resume or not storage.exists(join(config.output, manifest.FILE_NAME)):
+    if not config.resume or not storage.exists(join(config.output, layout.MANIFEST_NAME)):
         return False
     if manifest.load(config.output, storage.read_text).run.get("job") == job:
         return True
@@ -200,7 +201,7 @@ def _new_run_id() -> str:
 
 
 def _plan_dir(config: EtlConfig, run_id: str) -> str:
-    return f"{building_dir(config.output, run_id)}/plan"
+    return f"{layout.building_dir(config.output, run_id)}/{layout.PLAN_NAME}"
 
 
 def _facts(
@@ -215,7 +216,7 @@ def _facts(
         splits=tuple(plan.splits()),
         num_read=plan.num_read,
         rejected=plan.rejected(),
-        rejected_path=f"{building_dir(command.config.output, run_id)}/rejected.jsonl",
+        rejected_path=f"{layout.building_dir(command.config.output, run_id)}/{layout.REJECTED_NAME}",
         duplicates=plan.duplicates(),
         num_shards=len({unit.shard for unit in units}),
         replaces=replaces,
@@ -227,14 +228,14 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
     """Writes down what the workers need, in the run's own folder."""
     config = command.config
     earlier = find(config, job)
-    run_id = earlier.rpartition(BUILDING_PREFIX)[2] if earlier and config.resume else _new_run_id()
-    own_dir = building_dir(config.output, run_id)
+    run_id = layout.run_id_of(earlier) if earlier and config.resume else _new_run_id()
+    own_dir = layout.building_dir(config.output, run_id)
     units = []
     for unit, content in plan.units(_plan_dir(config, run_id)):
         storage.write_atomically(unit.plan_path, content)
         units.append(unit)
     facts = _facts(command, plan, units, run_id, started, job, replaces)
-    storage.write_atomically(f"{own_dir}/{JOB_NAME}", job.encode())
+    storage.write_atomically(f"{own_dir}/{layout.JOB_NAME}", job.encode())
     if earlier:
         done = keep_done(units, earlier)
         num_done = sum(bool(unit.done_path) for unit in done)
@@ -243,7 +244,7 @@ def _prepare(command: Command, plan: Plan, job: str, replaces: str, started: flo
         units = done if config.resume else units
     storage.write_atomically(facts.rejected_path, encode_rejections(plan.rejections()))
     # What an earlier attempt left in the same folder is told no more.
-    storage.delete(f"{own_dir}/{failures.FAILURE_NAME}")
+    storage.delete(f"{own_dir}/{layout.FAILURE_NAME}")
     return facts, units
 
 
@@ -257,7 +258,7 @@ def _run(run: DataflowRun | BeamRun, config: EtlConfig, facts: PlanFacts, units:
     own_dir = facts.building_dir(config.output)
     try:
         with (
-            failures.translate_errors(f"{own_dir}/{failures.FAILURE_NAME}", own_dir, _RESUME),
+            failures.translate_errors(f"{own_dir}/{layout.FAILURE_NAME}", own_dir, _RESUME),
             interrupts.hinting(lambda: run.hint),
         ):
             return run.run(facts, units)

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from etl.format import layout, schema
 from etl.format import manifest as manifests
-from etl.format import schema
 from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.format.tfrecord import RecordWriter, frame_record
-from etl.plan import sharding
 
 CLASS_NAMES = ("circle", "cross", "square")
 VARIANTS = ("jpeg", "pixel", "embedding")
@@ -86,7 +85,7 @@ def write_dataset(
         counts=Counts(read=len(keys), written=len(keys), rejected={}),
         variants=built,
     )
-    (folder / manifests.FILE_NAME).write_text(manifests.to_json(manifest), encoding="utf-8")
+    (folder / layout.MANIFEST_NAME).write_text(manifests.to_json(manifest), encoding="utf-8")
     return manifest
 
 
@@ -148,7 +147,7 @@ def _write_shards(
     shards = []
     for index in range(num_shards):
         part = records[index * len(records) // num_shards : (index + 1) * len(records) // num_shards]
-        name = sharding.shard_name(split, index, num_shards, compressed=is_compressed)
+        name = layout.shard_name(split, index, num_shards, compressed=is_compressed)
         with (folder / name).open("wb") as file:
             writer = RecordWriter(file, compressed=is_compressed)
             for record in part:

@@ -10,6 +10,7 @@ from benchmarks.corpus import link_photographs
 from benchmarks.harness.shards import repeat_shards
 from etl import run
 from etl.format import manifest
+from etl.format.layout import SHARD_SUFFIX
 from etl.format.schema import COMMON_FEATURES, EMBEDDING_IMAGE_SIZE, feature_spec
 
 # Sides of the chapter's images and of what it trains on, in pixels.
@@ -171,7 +172,7 @@ def resize_jpegs(source: Path, target: Path) -> None:
 
     spec = feature_spec({name: COMMON_FEATURES[name] for name in ("key", "label")})
     spec["image"] = tf.io.FixedLenFeature([], tf.string)
-    records = tf.data.TFRecordDataset(sorted(map(str, source.glob("*.tfrecord"))))
+    records = tf.data.TFRecordDataset(sorted(map(str, source.glob(f"*{SHARD_SUFFIX}"))))
     for number, record in enumerate(records.as_numpy_iterator()):
         parsed = tf.io.parse_single_example(record, spec)
         path = target / parsed["label"].numpy().decode() / f"{number:06d}.jpg"

@@ -6,8 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 
-from etl.format import manifest
-from etl.plan import sharding
+from etl.format import layout, manifest
 
 
 def repeat_shards(source: Path, target: Path, num_examples: int) -> Path:
@@ -26,7 +25,7 @@ def repeat_shards(source: Path, target: Path, num_examples: int) -> Path:
     content = manifest.load(source)
     variants = {name: _repeat(source, target, variant, num_examples) for name, variant in content.variants.items()}
     repeated = dataclasses.replace(content, variants=variants)
-    (target / manifest.FILE_NAME).write_text(manifest.to_json(repeated), encoding="utf-8")
+    (target / layout.MANIFEST_NAME).write_text(manifest.to_json(repeated), encoding="utf-8")
     return target
 
 
@@ -38,7 +37,7 @@ def _repeat(source: Path, target: Path, variant: manifest.Variant, num_examples:
     folder.mkdir(parents=True)
     shards = []
     for index, shard in enumerate(split.shards * times):
-        name = sharding.shard_name("train", index, times * len(split.shards), compressed=is_compressed)
+        name = layout.shard_name("train", index, times * len(split.shards), compressed=is_compressed)
         (folder / name).symlink_to((source / variant.name / shard.name).resolve())
         shards.append(dataclasses.replace(shard, name=name))
     repeated = manifest.Split(

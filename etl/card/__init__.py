@@ -2,7 +2,3 @@
 
 `page.render` is pure; `samples` alone reads the data set; `card.write_card` joins the two.
 """
-
-from __future__ import annotations
-
-FILE_NAME = "card.html"

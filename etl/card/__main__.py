@@ -6,16 +6,16 @@ import os
 from collections.abc import Sequence
 
 from etl import storage
-from etl.card import FILE_NAME
 from etl.cli import Parser, path, show_line
 from etl.errors import EXIT_OK, ConfigError
+from etl.format import layout
 from etl.format import manifest as manifests
 from etl.process import lifecycle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
-    parser = Parser(prog="etl.card", description=f"Writes {FILE_NAME}, a page that shows what a data set holds.")
+    parser = Parser(prog="etl.card", description=f"Writes {layout.CARD_NAME}, a page that shows what a data set holds.")
     parser.add_argument("data_dir", type=path("DIR"), metavar="DIR", help="folder of the data set")
     data_dir = storage.absolute(parser.parse_args(argv).data_dir)
     if storage.is_local(data_dir) and not os.path.isdir(data_dir):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from etl import storage
-from etl.card import FILE_NAME
 from etl.card.page import render
 from etl.card.samples import collect_samples, read_rejected_examples
+from etl.format.layout import CARD_NAME
 from etl.format.manifest import Manifest
 from etl.paths import join
 
@@ -25,6 +25,6 @@ def write_card(data_dir: str, manifest: Manifest) -> str:
         DatasetError: a shard is missing or damaged.
     """
     page = render(manifest, collect_samples(data_dir, manifest), read_rejected_examples(data_dir, manifest))
-    path = join(data_dir, FILE_NAME)
+    path = join(data_dir, CARD_NAME)
     storage.write_atomically(path, page.encode())
     return path

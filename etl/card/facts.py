@@ -8,6 +8,7 @@ from etl import sources
 from etl.card import charts, figures
 from etl.card.charts import Part
 from etl.card.markup import Markup, code, element, join, paragraph, section, table
+from etl.format import layout
 from etl.format.features import FeatureSpec
 from etl.format.manifest import Manifest, Statistics, Variant
 from etl.records import Rejection
@@ -53,7 +54,7 @@ def rejected_section(manifest: Manifest, examples: Mapping[str, Sequence[Rejecti
         paragraph(
             f"{total:,} of {quantity(counts.read, 'input')}, {figures.share(total, counts.read)}, could not be "
             "written. Each stands in ",
-            element("a", "rejected.jsonl", href="rejected.jsonl"),
+            element("a", layout.REJECTED_NAME, href=layout.REJECTED_NAME),
             " with its reason.",
         ),
         table(["reason", "", "inputs", "for example"], rows, class_="bars reasons", numbers=frozenset({2})),

@@ -15,7 +15,7 @@ from PIL import Image
 from etl import storage
 from etl.card.record import Value, decode_features
 from etl.errors import DatasetError, RecordError
-from etl.format import manifest as manifests
+from etl.format import layout
 from etl.format.manifest import Manifest, Variant
 from etl.format.parsing import make, parse_json
 from etl.format.tfrecord import read_records
@@ -130,7 +130,7 @@ def read_rejected_examples(data_dir: str, manifest: Manifest) -> dict[str, list[
         DatasetError: a line that can't be read.
     """
     found: dict[str, list[Rejection]] = {reason: [] for reason, count in manifest.counts.rejected.items() if count}
-    path = join(data_dir, manifests.REJECTED_NAME)
+    path = join(data_dir, layout.REJECTED_NAME)
     if not found or not storage.exists(path):
         return {}
     with storage.open_stream(path) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from etl.format import layout
 from etl.format.manifest import Manifest, Variant
 
 
@@ -23,14 +24,14 @@ def snippet(manifest: Manifest, variant: Variant, folder: str) -> str:
     spec = {feature: readers.pop(feature), "label_int": "tf.io.FixedLenFeature([], tf.int64)", **readers}
     compression = ', compression_type="GZIP"' if variant.compression == "gzip" else ""
     labels = '[names[label] for label in batch["label_int"]]' if manifest.class_names else 'batch["label_int"].numpy()'
-    pattern = f"{variant.name}/{split}-*.tfrecord*"
+    pattern = f"{variant.name}/{layout.shards_pattern(split)}"
     return "\n".join(
         [
             "import json, pathlib",
             "import tensorflow as tf",
             "",
             f"folder = pathlib.Path({_quote(folder)})",
-            'names = json.loads((folder / "manifest.json").read_text())["class_names"]',
+            f'names = json.loads((folder / "{layout.MANIFEST_NAME}").read_text())["class_names"]',
             f"files = sorted(str(path) for path in folder.glob({_quote(pattern)}))",
             f"spec = {{{', '.join(f'{_quote(name)}: {reader}' for name, reader in spec.items())}}}",
             f"records = tf.data.TFRecordDataset(files{compression})",

@@ -13,14 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etl import storage
-from etl.format.index import FILE_NAME as INDEX_NAME
 from etl.format.index import IndexFile
+from etl.format.layout import CROISSANT_NAME, INDEX_NAME
 from etl.format.manifest import Manifest, Shard, Variant
 from etl.paths import join
 from etl.sources import declared
 from etl.words import quantity
-
-FILE_NAME = "croissant.json"
 
 _CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 # As the specification has it; readers complain of any other.
@@ -103,7 +101,7 @@ def write_croissant(data_dir: str, manifest: Manifest, indexes: Mapping[str, Ind
         indexes: The index of each of its variants.
     """
     text = json.dumps(describe(manifest, indexes), indent=1, ensure_ascii=False) + "\n"
-    storage.write_atomically(join(data_dir, FILE_NAME), text.encode())
+    storage.write_atomically(join(data_dir, CROISSANT_NAME), text.encode())
 
 
 def describe(manifest: Manifest, indexes: Mapping[str, IndexFile]) -> dict[str, Any]:

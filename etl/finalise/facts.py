@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from etl.plan.output import building_dir
+from etl.format import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +44,4 @@ class PlanFacts:
 
     def building_dir(self, output: str) -> str:
         """Returns the run's own folder."""
-        return building_dir(output, self.run_id)
+        return layout.building_dir(output, self.run_id)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from functools import partial
 
 from etl import storage
-from etl.card import FILE_NAME as CARD_NAME
 from etl.card.card import write_card
 from etl.cli import note
 from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.errors.causes import essence
 from etl.finalise import croissant, tfds_info
-from etl.finalise import rejected as rejected_inputs
 from etl.finalise.facts import PlanFacts
 from etl.finalise.sums import rejected_paths, shards_of
-from etl.format import index
+from etl.format import index, layout
 from etl.format import manifest as manifests
 from etl.format.manifest import Manifest
 from etl.parallel import ordered_map
@@ -30,27 +27,15 @@ from etl.storage import locks, publishing
 from etl.storage.reading import NUM_READERS
 
 # Beside the shards of a variant, for other readers.
-_BESIDE_SHARDS = (index.FILE_NAME, *tfds_info.FILE_NAMES)
-
-
+_BESIDE_SHARDS = (layout.INDEX_NAME, *layout.TFDS_NAMES)
 # Beside the manifest.
-_BESIDE_MANIFEST = (croissant.FILE_NAME, manifests.REJECTED_NAME)
-
-
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.tfrecord(?:\.gz)?")
-
-
-# In the run's own folder: what is to be put in place, and what made room for it.
-_NEW = "new"
-
-
-_REPLACED = "replaced"
+_BESIDE_MANIFEST = (layout.CROISSANT_NAME, layout.REJECTED_NAME)
 
 
 def publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: list[UnitResult]) -> None:
     """Puts everything in its place; at every moment the folder holds a complete data set or no manifest."""
     own_dir = facts.building_dir(config.output)
-    path = join(config.output, manifests.FILE_NAME)
+    path = join(config.output, layout.MANIFEST_NAME)
     lock_path = join(config.output, publishing.LOCK_NAME)
     with locks.hold(lock_path, "--output", config.output, wait_seconds=math.inf) as lock:
         recover(config.output)
@@ -64,7 +49,7 @@ def publish(config: EtlConfig, facts: PlanFacts, manifest: Manifest, results: li
                 )
             placed = _prepare(config, facts, manifest, results)
             replaced = _replaced(config, facts, manifest, old)
-            new_mark = f"{own_dir}/{_NEW}/{manifests.FILE_NAME}"
+            new_mark = f"{own_dir}/{layout.NEW_NAME}/{layout.MANIFEST_NAME}"
             storage.write_atomically(new_mark, manifests.to_json(manifest).encode())
             publishing.exchange(publishing.Exchange(own_dir, path, new_mark, replaced, placed), lock.check)
             _delete_empty(config.output, {place.rpartition("/")[0] for place, _ in replaced}, manifest)
@@ -84,7 +69,7 @@ def _prepare(
         DatasetError: a shard is gone.
     """
     own_dir = facts.building_dir(config.output)
-    new_dir = f"{own_dir}/{_NEW}"
+    new_dir = f"{own_dir}/{layout.NEW_NAME}"
     found = {file.path for file in storage.scan(own_dir)}
     placed, indexes = [], {}
     for name, variant in manifest.variants.items():
@@ -103,7 +88,7 @@ def _prepare(
         placed += [(f"{new_dir}/{name}/{each}", join(config.output, name, each)) for each in _BESIDE_SHARDS]
     croissant.write_croissant(new_dir, manifest, indexes)
     lines = b"".join(ordered_map(storage.read_bytes, rejected_paths(config, facts, results), NUM_READERS))
-    storage.write_atomically(f"{new_dir}/{manifests.REJECTED_NAME}", lines)
+    storage.write_atomically(f"{new_dir}/{layout.REJECTED_NAME}", lines)
     placed += [(f"{new_dir}/{each}", join(config.output, each)) for each in _BESIDE_MANIFEST]
     there = {file.path for file in storage.scan(new_dir)} | found
     return [(source, place) for source, place in placed if source in there]
@@ -125,18 +110,17 @@ def _replaced(config: EtlConfig, facts: PlanFacts, manifest: Manifest, old: byte
         splits |= set(variant.splits)
     paths = [
         join(config.output, each)
-        for each in (*_BESIDE_MANIFEST, CARD_NAME, rejected_inputs.FAILED_NAME)
+        for each in (*_BESIDE_MANIFEST, layout.CARD_NAME, layout.FAILED_REJECTED_NAME)
         if storage.exists(join(config.output, each))
     ]
     for name in sorted(variants_of):
         for path in storage.list_files(join(config.output, name)):
             file_name = path.rpartition("/")[2]
-            shard = _SHARD.fullmatch(file_name)
             # A shard of no manifest is one that a run left that was killed; readers that go by names would read it.
-            if file_name in _BESIDE_SHARDS or (shard is not None and shard[1] in splits):
+            if file_name in _BESIDE_SHARDS or layout.split_of_shard(file_name) in splits:
                 paths.append(path)
     own_dir = facts.building_dir(config.output)
-    return [(path, f"{own_dir}/{_REPLACED}/{number:06d}") for number, path in enumerate(paths)]
+    return [(path, f"{own_dir}/{layout.REPLACED_NAME}/{number:06d}") for number, path in enumerate(paths)]
 
 
 def _delete_empty(output: str, folders: Iterable[str], manifest: Manifest) -> None:
@@ -153,7 +137,7 @@ def _draw_card(output: str, manifest: Manifest) -> None:
         write_card(output, manifest)
     # Whatever it is, it must not cost the data set.
     except Exception as error:
-        note(f"warning: {output}: {CARD_NAME} could not be made: {essence(str(error) or type(error).__name__)}")
+        note(f"warning: {output}: {layout.CARD_NAME} could not be made: {essence(str(error) or type(error).__name__)}")
         note(f"the data set is complete; python -m etl.card {output} tries again")
 
 

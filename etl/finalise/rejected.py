@@ -8,14 +8,12 @@ from typing import NoReturn
 
 from etl import storage
 from etl.errors import DatasetError, reasons
-from etl.format import manifest as manifests
+from etl.format import layout
 from etl.paths import join
 from etl.plan.lines import encode_rejections
 from etl.records import Rejection
 from etl.words import cut, quantity
 
-# In an output that holds a data set, whose own list stays.
-FAILED_NAME = "rejected.failed.jsonl"
 _MOST_EXAMPLES = 3
 _MAX_CHARACTERS = 160
 # A list of all inputs could be as long as the list of a whole data set.
@@ -79,7 +77,7 @@ def _examples(first: list[Rejection]) -> Iterator[str]:
 
 
 def _keep(rejections: list[Rejection], output: str) -> str:
-    is_there = storage.exists(join(output, manifests.FILE_NAME))
-    path = join(output, FAILED_NAME if is_there else manifests.REJECTED_NAME)
+    is_there = storage.exists(join(output, layout.MANIFEST_NAME))
+    path = join(output, layout.FAILED_REJECTED_NAME if is_there else layout.REJECTED_NAME)
     storage.write_atomically(path, encode_rejections(rejections))
     return path

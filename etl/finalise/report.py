@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from etl.cli import console as open_console
 from etl.cli import show_line
 from etl.errors import reasons
-from etl.format import manifest as manifests
+from etl.format import layout
 from etl.format.manifest import Variant
 from etl.paths import join
 from etl.sources import notes
@@ -95,7 +95,7 @@ def print_summary(config: EtlConfig, manifest: Manifest) -> None:
     for line in (
         *notes.empty_classes((name, totals[name]) for name in manifest.class_names),
         *notes.duplicates(*across),
-        join(config.output, manifests.FILE_NAME),
+        join(config.output, layout.MANIFEST_NAME),
     ):
         show_line(line)
 

@@ -12,9 +12,9 @@ from etl.config import EtlConfig
 from etl.errors import DatasetError
 from etl.finalise import rejected as rejected_inputs
 from etl.finalise.facts import PlanFacts
+from etl.format import layout
 from etl.format.manifest import Counts, Shard, Split, Statistics, Variant
 from etl.plan.lines import decode_rejections
-from etl.plan.sharding import shard_name
 from etl.records import UnitResult
 from etl.work.unit import STATISTICS_STRIDE
 
@@ -63,7 +63,7 @@ def describe_variant(config: EtlConfig, facts: PlanFacts, name: str, results: li
             classes.update(result.class_counts)
         shards = tuple(
             Shard(
-                shard_name(split, index, len(mine), compressed=compressed),
+                layout.shard_name(split, index, len(mine), compressed=compressed),
                 result.num_examples,
                 result.num_bytes,
                 result.sha256,

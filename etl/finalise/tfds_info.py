@@ -11,17 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl import storage
+from etl.format import layout
 from etl.format.encodings.base import TfdsFeature
 from etl.format.features import FeatureSpec
 from etl.format.manifest import Manifest, Variant
 from etl.paths import join
 from etl.words import quantity
-
-INFO_NAME = "dataset_info.json"
-FEATURES_NAME = "features.json"
-# TFDS looks for the names of a feature's classes in a file of the feature's name.
-LABELS_NAME = "label_int.labels.txt"
-FILE_NAMES = (INFO_NAME, FEATURES_NAME, LABELS_NAME)
 
 # What TFDS takes in no name.
 _NO_NAME = re.compile(r"\W+", re.ASCII)
@@ -41,9 +36,12 @@ def write_info(data_dir: str, manifest: Manifest, variant: Variant) -> None:
     if variant.compression != "none":
         return
     names = manifest.class_names
-    files = {INFO_NAME: _to_json(dataset_info(manifest, variant)), FEATURES_NAME: _to_json(features(manifest, variant))}
+    files = {
+        layout.TFDS_INFO_NAME: _to_json(dataset_info(manifest, variant)),
+        layout.TFDS_FEATURES_NAME: _to_json(features(manifest, variant)),
+    }
     if _fit_on_lines(names):
-        files[LABELS_NAME] = "".join(f"{name}\n" for name in names)
+        files[layout.TFDS_LABELS_NAME] = "".join(f"{name}\n" for name in names)
     for name, text in files.items():
         storage.write_atomically(join(data_dir, variant.name, name), text.encode())
 
@@ -61,7 +59,7 @@ def dataset_info(manifest: Manifest, variant: Variant) -> dict[str, Any]:
         "splits": [
             {
                 "name": split.name,
-                "filepathTemplate": "{SPLIT}-{SHARD_X_OF_Y}.tfrecord",
+                "filepathTemplate": layout.TFDS_SHARD_TEMPLATE,
                 # Protobuf writes 64-bit numbers as text.
                 "shardLengths": [str(shard.num_examples) for shard in split.shards],
                 "numBytes": str(split.num_bytes),

@@ -19,12 +19,10 @@ import pyarrow.parquet as pq
 
 from etl import storage
 from etl.errors import DatasetError
+from etl.format.layout import INDEX_NAME
 from etl.format.manifest import Variant
 from etl.format.tfrecord import FRAME_BYTES
 from etl.paths import join
-
-FILE_NAME = "index.parquet"
-LIST_SUFFIX = ".index.arrow"
 
 # Of a frame, what stands before its record: the length and its checksum.
 HEAD_BYTES = 12
@@ -120,7 +118,7 @@ def write_index(data_dir: str, variant: Variant, list_paths: Sequence[str], buil
         DatasetError: a list has another number of records than its shard.
     """
     shards = [(split.name, shard) for split in variant.splits.values() for shard in split.shards]
-    path = f"{building_dir}/{variant.name}/{uuid.uuid4().hex}.{FILE_NAME}"
+    path = f"{building_dir}/{variant.name}/{uuid.uuid4().hex}.{INDEX_NAME}"
     with _Sink(path) as file, pq.ParquetWriter(file, index_schema(), compression="zstd") as writer:
         groups = _Groups(writer)
         for (split, shard), list_path in zip(shards, list_paths, strict=True):
@@ -133,7 +131,7 @@ def write_index(data_dir: str, variant: Variant, list_paths: Sequence[str], buil
                     f"{variant.name}/{shard.name}: {shard.num_examples:,} examples, its list has {num_records:,}"
                 )
         groups.finish()
-    storage.move(path, join(data_dir, variant.name, FILE_NAME))
+    storage.move(path, join(data_dir, variant.name, INDEX_NAME))
     return IndexFile(file.num_bytes, file.sha256)
 
 

@@ -19,12 +19,10 @@ from etl.format import encodings
 from etl.format.encodings import ENCODINGS
 from etl.format.encodings.base import Encoding
 from etl.format.features import FeatureSpec, ImageSpec
+from etl.format.layout import MANIFEST_NAME
 from etl.format.parsing import is_text, make, parse_json, to_tuple
 from etl.format.schema import SCHEMA_VERSION
 from etl.paths import join
-
-FILE_NAME = "manifest.json"
-REJECTED_NAME = "rejected.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +236,12 @@ def load(data_dir: str | Path, read_text: Callable[[str], str] | None = None) ->
     Raises:
         DatasetError: there is no manifest, so no complete data set, or it can't be read.
     """
-    path = join(str(data_dir), FILE_NAME)
+    path = join(str(data_dir), MANIFEST_NAME)
     try:
         text = (read_text or _read_local)(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
-            f"{data_dir}: no {FILE_NAME}, so no complete data set; python -m etl.run writes it last"
+            f"{data_dir}: no {MANIFEST_NAME}, so no complete data set; python -m etl.run writes it last"
         ) from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8: it was edited by hand or damaged") from error

@@ -5,20 +5,15 @@ from __future__ import annotations
 import hashlib
 
 from etl import storage
-from etl.format import manifest as manifests
-from etl.paths import BUILDING_PREFIX, join
+from etl.format import layout
+from etl.paths import join
 from etl.storage import publishing
-
-
-def building_dir(output: str, run_id: str) -> str:
-    """Returns a run's own folder in an output."""
-    return f"{output}/{BUILDING_PREFIX}{run_id}"
 
 
 def read_manifest(output: str) -> bytes | None:
     """Reads the manifest of the data set in an output; None where there is none."""
     try:
-        return storage.read_bytes(join(output, manifests.FILE_NAME))
+        return storage.read_bytes(join(output, layout.MANIFEST_NAME))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -37,4 +32,4 @@ def recover(output: str) -> None:
 def unfinished_runs(output: str) -> list[str]:
     """Returns the folders of runs into this output that are going on or were killed."""
     names = storage.list_folders(output)
-    return [f"{output}/{name}" for name in names if name.startswith(BUILDING_PREFIX)]
+    return [f"{output}/{name}" for name in names if layout.is_building(name)]

@@ -19,6 +19,7 @@ from types import TracebackType
 from etl import progress, sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import ConfigError, DatasetError, RecordError
+from etl.format import layout
 from etl.images.sniff import sniff
 from etl.parallel import ordered_map
 from etl.plan import sharding
@@ -270,7 +271,7 @@ class Plan:
                 step = variants.find(variant).unit_size or len(images)
                 for part, first in enumerate(range(0, len(images), step)):
                     mine = images[first : first + step]
-                    path = f"{folder}/{variant}/{split}-{index:05d}-{part:05d}.jsonl"
+                    path = layout.plan_path(folder, layout.shard_stem(variant, split, index), part)
                     yield Unit(variant, split, index, part, path, len(mine)), b"".join(map(encode_image, mine))
 
     def _make_sizes(self, variant: str) -> Callable[[int, str], int]:

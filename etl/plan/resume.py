@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from etl import storage, variants
 from etl.backbones.weights import IMAGENET
 from etl.config import EtlConfig
+from etl.format import layout
 from etl.parallel import ordered_map
 from etl.plan.lines import decode_rejections, decode_result
 from etl.plan.output import unfinished_runs
@@ -18,7 +19,6 @@ from etl.records import Unit, UnitResult
 from etl.storage.reading import NUM_READERS
 from etl.storage.stored import StoredFile
 
-JOB_NAME = "job.txt"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -50,7 +50,7 @@ def _weights_digest(config: EtlConfig) -> str:
 def find(config: EtlConfig, digest: str) -> str | None:
     """Returns the folder of an unfinished run of the same job, if there is one."""
     for folder in unfinished_runs(config.output):
-        path = f"{folder}/{JOB_NAME}"
+        path = f"{folder}/{layout.JOB_NAME}"
         if storage.exists(path) and storage.read_bytes(path) == digest.encode():
             return folder
     return None
@@ -68,7 +68,7 @@ def keep_done(units: list[Unit], building_dir: str) -> list[Unit]:
         object store, which keeps no half objects, with the size.
     """
     found = {file.path: file for file in storage.scan(building_dir)}
-    paths = [path for path in found if path.endswith(".result.json")]
+    paths = [path for path in found if path.endswith(layout.RESULT_SUFFIX)]
     contents = ordered_map(storage.read_bytes, paths, NUM_READERS)
     done: dict[tuple[str, int], str] = {}
     for path, content in zip(paths, contents, strict=True):

@@ -101,11 +101,6 @@ def assign_shards(sizes: Iterable[int], total_bytes: int, count: int) -> Iterato
         done += size
 
 
-def shard_name(split: str, index: int, count: int, *, compressed: bool = False) -> str:
-    """Names a shard's file: `train-00003-of-00012.tfrecord`, with `.gz` where compressed."""
-    return f"{split}-{index:05d}-of-{count:05d}.tfrecord{'.gz' if compressed else ''}"
-
-
 def _hash64(salt: bytes, seed: int, text: str) -> int:
     state = hashlib.blake2b(f"{seed}/{text}".encode(), digest_size=_HASH_BYTES, person=salt)
     return int.from_bytes(state.digest(), "big")

@@ -27,10 +27,8 @@ from etl.errors import (
     translate_limits,
 )
 from etl.errors.causes import cause
+from etl.format.layout import FAILURE_NAME, TRACE_NAME
 
-TRACE_NAME = "traceback.txt"
-# In a run's folder: what `record_failure` leaves.
-FAILURE_NAME = "failure.txt"
 _KIND = re.compile(r"\b(?:etl|trainer)\.[\w.]*?(\w+Error): ")
 
 

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 
 from etl import storage
 from etl.errors import ConfigError, DatasetError, reasons
-from etl.format import manifest
+from etl.format import layout
 from etl.format.features import ExtraValue
 from etl.paths import join
 from etl.sources.files.archive import is_archive
@@ -173,7 +173,7 @@ def list_versions(name: str, options: SourceOptions) -> dict[str, str]:
     if options.labels:
         paths.append(options.labels)
     if options.classes_from:
-        paths += [options.classes_from, join(options.classes_from, manifest.FILE_NAME)]
+        paths += [options.classes_from, join(options.classes_from, layout.MANIFEST_NAME)]
     if options.input and is_archive(options.input):
         paths.append(options.input)
     versions = {}

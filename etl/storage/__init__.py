@@ -214,13 +214,17 @@ def look_up(paths: Iterable[str]) -> Iterator[StoredFile | None]:
     return gcs.look_up(paths)
 
 
-def check_writable(folder: str) -> None:
+def check_writable(folder: str, probe: str) -> None:
     """Checks that a folder, which need not be there yet, can be written to, before hours of work are lost to it.
+
+    Args:
+        folder: Local, or on an object store.
+        probe: Name below it of the object that is written and deleted where a store can't be asked otherwise.
 
     Raises:
         ConfigError: it can't.
     """
-    _store(folder).check_writable(folder)
+    _store(folder).check_writable(folder, probe)
 
 
 def absolute(path: str) -> str:

@@ -148,7 +148,7 @@ def list_matches(pattern: str) -> Iterator[StoredFile]:
     return (StoredFile(path) for path in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(path))
 
 
-def check_writable(folder: str) -> None:
+def check_writable(folder: str, probe: str) -> None:
     """Checks that files can be made in a folder, which need not be there yet.
 
     Raises:

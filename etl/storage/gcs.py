@@ -6,13 +6,11 @@ import base64
 import io
 import itertools
 import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from etl.errors import ConfigError, StorageError
 from etl.parallel import ordered_map
-from etl.paths import BUILDING_PREFIX
 from etl.storage import gcs_versions
 from etl.storage.gcs_client import DELETE, LIST, MOVE, READ, blob_of, client, retry, split, translate_errors
 from etl.storage.stored import StoredFile
@@ -160,15 +158,14 @@ def look_up(paths: Iterable[str]) -> Iterator[StoredFile | None]:
         yield from found
 
 
-def check_writable(folder: str) -> None:
+def check_writable(folder: str, probe: str) -> None:
     """Checks that objects can be written below a folder, and deleted, by doing so.
 
     Raises:
         ConfigError: they can't.
         StorageError: the service fails.
     """
-    # Where the next run would clean it up, should this one be killed here.
-    path = f"{folder.rstrip('/')}/{BUILDING_PREFIX}{uuid.uuid4().hex[:12]}/check"
+    path = f"{folder.rstrip('/')}/{probe}"
     write_atomically(path, b"")
     _delete(path)
 

@@ -16,7 +16,8 @@ from google.protobuf.message import DecodeError
 
 from etl import storage
 from etl.errors import one_line
-from etl.format.index import FILE_NAME, HEAD_BYTES, index_schema
+from etl.format.index import HEAD_BYTES, index_schema
+from etl.format.layout import INDEX_NAME
 from etl.format.manifest import Shard, Variant
 from etl.format.tfrecord import FRAME_BYTES
 from etl.paths import join
@@ -47,7 +48,7 @@ def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | 
     Returns:
         One line a problem: the first of each shard; none where all is well.
     """
-    where = f"{variant.name}/{FILE_NAME}"
+    where = f"{variant.name}/{INDEX_NAME}"
     try:
         return [f"{where}: {problem}" for problem in _check(data_dir, variant, digests or {})]
     except FileNotFoundError:
@@ -57,7 +58,7 @@ def check_index(data_dir: str, variant: Variant, digests: Mapping[str, bytes] | 
 
 
 def _check(data_dir: str, variant: Variant, digests: Mapping[str, bytes]) -> Iterator[str]:
-    rows = _rows(join(data_dir, variant.name, FILE_NAME))
+    rows = _rows(join(data_dir, variant.name, INDEX_NAME))
     columns, expected = next(rows), {field.name: str(field.type) for field in index_schema()}
     if set(columns) != set(expected):
         yield f"its columns are {', '.join(columns)}, not {', '.join(expected)}"

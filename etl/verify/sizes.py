@@ -6,6 +6,7 @@ import io
 
 from etl import storage
 from etl.errors import limits
+from etl.format.layout import SHARD_SUFFIX
 from etl.format.manifest import Manifest, Shard, Variant
 from etl.paths import join
 
@@ -51,5 +52,5 @@ def find_stray_files(data_dir: str, variant: Variant) -> list[str]:
     named = {shard.name for split in variant.splits.values() for shard in split.shards}
     names = (path.rpartition("/")[2] for path in storage.list_files(join(data_dir, variant.name)))
     return [
-        f"{variant.name}/{name}: not in the manifest" for name in names if ".tfrecord" in name and name not in named
+        f"{variant.name}/{name}: not in the manifest" for name in names if SHARD_SUFFIX in name and name not in named
     ]

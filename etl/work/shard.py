@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from etl import storage, variants
 from etl.config import EtlConfig
 from etl.errors import DatasetError
-from etl.format.index import LIST_SUFFIX, RecordList
+from etl.format.index import RecordList
+from etl.format.layout import LIST_SUFFIX, SHARD_SUFFIX
 from etl.format.tfrecord import RecordWriter, frame_record, read_records
 from etl.records import UnitResult
 from etl.work.unit import NO_SUMS
@@ -46,7 +47,7 @@ def assemble(config: EtlConfig, results: Iterable[UnitResult], building_dir: str
 def _join(config: EtlConfig, in_order: list[UnitResult], building_dir: str) -> UnitResult:
     first = in_order[0]
     stem = f"{building_dir}/{first.unit.shard}.{uuid.uuid4().hex}"
-    path = f"{stem}.tfrecord"
+    path = f"{stem}{SHARD_SUFFIX}"
     compressed = config.compression == "gzip"
     with storage.create(path) as stream, RecordList(f"{stem}{LIST_SUFFIX}") as listed:
         writer = RecordWriter(stream, compressed=compressed)

@@ -15,9 +15,9 @@ import numpy as np
 from etl import progress, sources, storage, variants
 from etl.config import EtlConfig
 from etl.errors import RecordError
-from etl.format import encodings
+from etl.format import encodings, layout
 from etl.format.features import ExtraValue
-from etl.format.index import LIST_SUFFIX, RecordList
+from etl.format.index import RecordList
 from etl.format.schema import encode_example
 from etl.format.tfrecord import FRAME_BYTES, FramedRecord, RecordWriter, frame_record
 from etl.parallel import ordered_map
@@ -100,12 +100,12 @@ def _write_unit(config: EtlConfig, unit: Unit, building_dir: str) -> UnitResult:
     else:
         outcomes = _finish_batches(config, images, encoder, feature)
     # The attempt's own name: a retried or forgotten attempt can't replace what a committed one wrote.
-    stem = f"{building_dir}/{unit.shard}-{unit.part:05d}.{uuid.uuid4().hex}"
+    stem = f"{building_dir}/{layout.unit_stem(unit.shard, unit.part)}.{uuid.uuid4().hex}"
     result = _write(
         outcomes, unit, stem, compressed=_is_compressed(config, unit), weights_digest=encoder.weights_digest
     )
     # Written last: it is what a resumed run goes by.
-    storage.write_atomically(f"{stem}.result.json", encode_result(result))
+    storage.write_atomically(f"{stem}{layout.RESULT_SUFFIX}", encode_result(result))
     return result
 
 
@@ -119,8 +119,8 @@ def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool
     class_counts: Counter[str] = Counter()
     rejections: list[Rejection] = []
     sums = list(NO_SUMS)
-    shard_path = f"{stem}.tfrecord"
-    with storage.create(shard_path) as stream, RecordList(f"{stem}{LIST_SUFFIX}") as listed:
+    shard_path = f"{stem}{layout.SHARD_SUFFIX}"
+    with storage.create(shard_path) as stream, RecordList(f"{stem}{layout.LIST_SUFFIX}") as listed:
         writer = RecordWriter(stream, compressed=compressed)
         for done in outcomes:
             progress.advance()
@@ -134,7 +134,7 @@ def _write(outcomes: Iterable[_Done], unit: Unit, stem: str, *, compressed: bool
             class_counts[image.label] += 1
             sums = [total + part for total, part in zip(sums, done.pixel_sums, strict=True)]
         num_bytes, sha256 = writer.finish()
-    rejected_path = f"{stem}.rejected.jsonl"
+    rejected_path = f"{stem}{layout.REJECTED_SUFFIX}"
     if rejections:
         storage.write_atomically(rejected_path, encode_rejections(rejections))
     return UnitResult(

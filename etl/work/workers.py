@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from etl import progress, storage
 from etl.cli import load_tensorflow
 from etl.errors import PetalstreamError
+from etl.format import layout
 from etl.records import Unit
 
 # Between two looks at the run's folder: on a disk a look costs nothing, on an object store it is a listing.
 _LOCAL_SECONDS = 1.0
 _REMOTE_SECONDS = 10.0
-
-# How the results of units end, see `etl.work.unit`.
-RESULT_SUFFIX = ".result.json"
 
 _starting = threading.Lock()
 
@@ -37,7 +35,7 @@ def follow(building_dir: str, units: Sequence[Unit]) -> Iterator[None]:
         building_dir: The run's own folder.
         units: All of the run.
     """
-    sizes = {f"{unit.shard}-{unit.part:05d}": unit.num_images for unit in units if not unit.done_path}
+    sizes = {layout.unit_stem(unit.shard, unit.part): unit.num_images for unit in units if not unit.done_path}
     ended = threading.Event()
     seconds = _LOCAL_SECONDS if storage.is_local(building_dir) else _REMOTE_SECONDS
 
@@ -63,7 +61,7 @@ def _report_done(building_dir: str, sizes: dict[str, int]) -> None:
         # Only for show: the next look may go better, and what the workers meet is theirs to tell.
         return
     for path in paths:
-        if path.endswith(RESULT_SUFFIX):
+        if path.endswith(layout.RESULT_SUFFIX):
             # An attempt's own name stands between the unit's and the ending.
             name = path.removeprefix(f"{building_dir}/").split(".")[0]
             progress.advance(sizes.pop(name, 0))

@@ -18,7 +18,7 @@ from PIL import Image
 from etl import inspect, run
 from etl.card.__main__ import main as card
 from etl.errors import run_main
-from etl.format import manifest as manifests
+from etl.format import layout
 from etl.process.terminal import PlainConsole
 from etl.words import on_one_line
 from tests.photos import jpeg
@@ -148,7 +148,7 @@ def test_a_training_shows_names_as_text(data: Path, tmp_path: Path, capfd: pytes
 
 
 def test_the_doctor_shows_names_as_text(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = data / manifests.FILE_NAME
+    path = data / layout.MANIFEST_NAME
     content = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**content, "dataset": "[/x] $y$ \x1b[2J"}), encoding="utf-8")
     picture = tmp_path / "plot [b] $x$.png"

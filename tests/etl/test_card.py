@@ -31,11 +31,11 @@ from etl.card.snippet import snippet
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest as manifests
 from etl.format.features import ExtraValue, FeatureSpec, ImageSpec
+from etl.format.layout import shard_name
 from etl.format.manifest import Counts, Manifest, Shard, Split, Statistics, Variant
 from etl.format.schema import COMMON_FEATURES, encode_example
 from etl.format.tfrecord import RecordWriter, frame_record
 from etl.plan.lines import encode_rejections
-from etl.plan.sharding import shard_name
 from etl.records import Rejection
 from tests.photos import jpeg, picture
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from etl.format import manifest, schema
+from etl.format import layout, manifest, schema
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, frame_record
@@ -75,7 +75,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, photo_files: dict[str, li
         variants[name] = Variant(name, specs[name], features, splits)
     count = sum(NUM_EXAMPLES.values())
     made = Manifest("tiny", CLASS_NAMES, Counts(count, count, {}), variants)
-    (folder / manifest.FILE_NAME).write_text(manifest.to_json(made), encoding="utf-8")
+    (folder / layout.MANIFEST_NAME).write_text(manifest.to_json(made), encoding="utf-8")
     return folder
 
 
@@ -148,7 +148,7 @@ def without_splits(data_dir: Path, tmp_path: Path) -> Callable[..., Path]:
     """Makes a copy of the data set from which some splits are missing."""
 
     def make(*names: str) -> Path:
-        content = json.loads((data_dir / manifest.FILE_NAME).read_text(encoding="utf-8"))
+        content = json.loads((data_dir / layout.MANIFEST_NAME).read_text(encoding="utf-8"))
         # It is another data set, so the fingerprint that is written down isn't its.
         del content["fingerprint"]
         for variant in content["variants"].values():
@@ -156,7 +156,7 @@ def without_splits(data_dir: Path, tmp_path: Path) -> Callable[..., Path]:
                 del variant["splits"][name]
         folder = tmp_path / "data"
         folder.mkdir()
-        (folder / manifest.FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+        (folder / layout.MANIFEST_NAME).write_text(json.dumps(content), encoding="utf-8")
         for variant_name in content["variants"]:
             (folder / variant_name).symlink_to(data_dir / variant_name)
         return folder

@@ -27,8 +27,8 @@ from typing import Any
 
 from etl import paths
 from etl.errors import ConfigError, DatasetError, one_line
+from etl.format import layout, schema
 from etl.format import manifest as manifests
-from etl.format import schema
 from etl.format.encodings import reference
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
@@ -181,7 +181,7 @@ def _write(folder: str, items: Sequence[_Item], num_unlabelled: int) -> None:
         counts=Counts(len(items) + num_unlabelled, len(items), rejected),
         variants={VARIANT: Variant(VARIANT, _IMAGE, FEATURES, splits)},
     )
-    with open(join(folder, manifests.FILE_NAME), "w", encoding="utf-8") as file:
+    with open(join(folder, layout.MANIFEST_NAME), "w", encoding="utf-8") as file:
         file.write(manifests.to_json(made))
 
 
@@ -193,7 +193,7 @@ def _write_split(folder: str, split: str, items: Sequence[_Item], class_names: S
     shards = []
     for index in range(num_shards):
         first, last = shares.cut(len(items), index, num_shards)
-        name = f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
+        name = layout.shard_name(split, index, num_shards)
         path = os.path.join(folder, name)
         with tf.io.TFRecordWriter(path) as writer:
             for item in items[first:last]:

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from etl.errors import ConfigError
-from etl.format import manifest
-from etl.paths import BUILDING_PREFIX
+from etl.format import layout
 from etl.sources.files import names
 from etl.sources.files.found import FoundFile, as_text
 from etl.sources.files.patterns import MatchAll, Pattern, States
@@ -152,12 +151,12 @@ class Walk:
         return names.normal(first)
 
     def _is_dataset(self, folder: _Folder, entries: _Entries) -> bool:
-        if folder.real == self._output or any(name.startswith(BUILDING_PREFIX) for name in entries.folders):
+        if folder.real == self._output or any(map(layout.is_building, entries.folders)):
             return True
-        if manifest.FILE_NAME not in entries.names:
+        if layout.MANIFEST_NAME not in entries.names:
             return False
         try:
-            with open(f"{folder.path}/{manifest.FILE_NAME}", "rb") as file:
+            with open(f"{folder.path}/{layout.MANIFEST_NAME}", "rb") as file:
                 return names.is_manifest(file.read(names.MANIFEST_HEAD_BYTES))
         except OSError:
             return False

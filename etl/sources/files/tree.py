@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from etl import storage
-from etl.format import manifest
+from etl.format import layout
 from etl.parallel import ordered_map
 from etl.sources.files import names
 from etl.sources.files.found import FoundFile
@@ -65,7 +65,7 @@ def list_folders(folder: str, output: str | None = None) -> list[str]:
 
 def is_dataset(folder: str) -> bool:
     """Tells whether a folder holds a data set that `etl.run` wrote."""
-    path = f"{folder}/{manifest.FILE_NAME}"
+    path = f"{folder}/{layout.MANIFEST_NAME}"
     if not storage.exists(path):
         return False
     try:

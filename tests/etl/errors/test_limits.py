@@ -199,13 +199,13 @@ def test_a_trace_that_has_no_room_is_no_second_trace(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_made_is_the_operators_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--output: .*the name is too long"):
-        storage.check_writable(str(tmp_path / ("x" * 300)))
+        storage.check_writable(str(tmp_path / ("x" * 300)), "check")
 
 
 def test_a_link_to_nothing_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "deep")
     with pytest.raises(ConfigError, match="this is a link to .*nowhere/deep, which is not there"):
-        storage.check_writable(str(tmp_path / "link"))
+        storage.check_writable(str(tmp_path / "link"), "check")
 
 
 @pytest.mark.parametrize("option", ["--labels", "--classes_from"])

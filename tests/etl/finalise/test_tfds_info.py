@@ -15,6 +15,7 @@ from PIL import Image
 from etl import run
 from etl.errors import run_main
 from etl.finalise import tfds_info
+from etl.format import layout
 from etl.format import manifest as manifests
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
@@ -211,8 +212,8 @@ def test_class_names_that_lines_cannot_hold_leave_numbers(tmp_path: Path, odd: s
 def test_compressed_shards_have_no_such_files(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "photos", 6)
     output = etl(folder, tmp_path / "out", "--splits", "train=1")
-    assert set(tfds_info.FILE_NAMES) <= {path.name for path in (output / "jpeg").iterdir()}
-    assert json.loads((output / "jpeg" / tfds_info.INFO_NAME).read_text())["configName"] == "jpeg"
+    assert set(layout.TFDS_NAMES) <= {path.name for path in (output / "jpeg").iterdir()}
+    assert json.loads((output / "jpeg" / layout.TFDS_INFO_NAME).read_text())["configName"] == "jpeg"
     etl(folder, output, "--splits", "train=1", "--compression", "gzip", "--overwrite")
     names = {path.name for path in (output / "jpeg").iterdir()}
     assert names == {"train-00000-of-00001.tfrecord.gz", "index.parquet"}

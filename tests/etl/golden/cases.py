@@ -21,8 +21,8 @@ import numpy as np
 
 from etl import run
 from etl.errors import run_main
+from etl.format import layout, schema
 from etl.format import manifest as manifests
-from etl.format import schema
 from etl.format.features import ExtraValue
 from etl.format.tfrecord import RecordWriter, frame_record, read_records
 
@@ -172,7 +172,7 @@ def make(folder: Path, name: str) -> Path:
 def etl(output: Path, source: str, options: str) -> Path:
     """Runs `etl.run` over one of the folders in `inputs/`, unless its output is there."""
     arguments = ["--source", "folder", "--input", str(INPUTS / source), "--output", str(output), *options.split()]
-    if not (output / manifests.FILE_NAME).exists() and run_main(run.main, arguments) != 0:
+    if not (output / layout.MANIFEST_NAME).exists() and run_main(run.main, arguments) != 0:
         raise RuntimeError(f"etl.run failed: {' '.join(arguments)}")
     return output
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.plan.sharding import assign_shards, num_shards, settle, shard_hash, shard_name, split_for, split_hash
+from etl.plan.sharding import assign_shards, num_shards, settle, shard_hash, split_for, split_hash
 
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -97,11 +97,6 @@ def test_shards_of_photographs_are_even(count: int) -> None:
 
 def test_a_giant_image_makes_fewer_shards_not_empty_ones() -> None:
     assert list(assign_shards([1, 1, 1_000, 1, 1], 1_004, 5)) == [0, 0, 1, 2, 2]
-
-
-def test_shard_names_are_those_of_the_field() -> None:
-    assert shard_name("train", 3, 12) == "train-00003-of-00012.tfrecord"
-    assert shard_name("test", 0, 1, compressed=True) == "test-00000-of-00001.tfrecord.gz"
 
 
 shares = st.dictionaries(st.sampled_from(["train", "validation", "test", "dev"]), st.floats(0.01, 1), min_size=1)

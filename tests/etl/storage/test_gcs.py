@@ -231,7 +231,7 @@ WRITING: dict[str, Callable[[str], object]] = {
     "write": lambda path: storage.write_atomically(path, b"1"),
     "write_large": lambda path: storage.write_atomically(path, bytes(2 * PIECE)),
     "create": lambda path: storage.create(path).close(),
-    "check": storage.check_writable,
+    "check": lambda path: storage.check_writable(path, "check"),
     "delete": storage.delete,
 }
 

@@ -37,13 +37,13 @@ def test_files_are_written_moved_listed_and_deleted(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_may_not_be_written_to_is_said_before_any_work(tmp_path: Path) -> None:
-    storage.check_writable(str(tmp_path / "new" / "below"))
+    storage.check_writable(str(tmp_path / "new" / "below"), "check")
     assert not (tmp_path / "new").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--output: got .*expected a folder; .*/file is a file"):
-        storage.check_writable(str(tmp_path / "file" / "out"))
+        storage.check_writable(str(tmp_path / "file" / "out"), "check")
     if os.geteuid() == 0:
         pytest.skip("root may write to every folder")
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(ConfigError, match="a folder that this user may write to"):
-        storage.check_writable(str(tmp_path / "closed" / "out"))
+        storage.check_writable(str(tmp_path / "closed" / "out"), "check")

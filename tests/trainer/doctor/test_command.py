@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from etl.errors import ConfigError, DatasetError, run_main
+from etl.format import layout, schema
 from etl.format import manifest as manifests
-from etl.format import schema
 from etl.format.features import FeatureSpec, ImageSpec
 from etl.format.manifest import Counts, Manifest, Shard, Split, Variant
 from etl.format.tfrecord import RecordWriter, frame_record
@@ -181,4 +181,4 @@ def write_photographs(folder: Path, files: list[Path]) -> None:
     features = {"image": FeatureSpec("bytes"), **schema.COMMON_FEATURES}
     variant = Variant("jpeg", ImageSpec("jpeg", "uint8"), features, {"train": split})
     made = Manifest("daisies", ("daisy",), Counts(len(files), len(files), {}), {"jpeg": variant})
-    (folder / manifests.FILE_NAME).write_text(manifests.to_json(made), encoding="utf-8")
+    (folder / layout.MANIFEST_NAME).write_text(manifests.to_json(made), encoding="utf-8")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import ConfigError, DatasetError
-from etl.format import manifest as manifests
+from etl.format import layout
 from tests.datasets import write_dataset
 from trainer import ingest
 from trainer.ingest import IngestConfig
@@ -44,7 +44,7 @@ def test_a_folder_without_a_manifest_is_no_data_set(tmp_path: Path) -> None:
 
 def test_a_manifest_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     write_dataset(tmp_path, variants=("embedding",))
-    path = tmp_path / manifests.FILE_NAME
+    path = tmp_path / layout.MANIFEST_NAME
     path.write_text(path.read_text().replace('"num_examples": 22', '"num_examples": 23'))
     with pytest.raises(DatasetError, match="embedding/train has shards that don't add up to its count"):
         ingest.load(tmp_path, "train")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from etl.errors import ConfigError, DatasetError
-from etl.format import manifest
+from etl.format import layout, manifest
 from etl.format.features import ImageSpec
 from etl.format.manifest import Counts, Manifest, Split, Variant
 from etl.format.schema import COMMON_FEATURES
@@ -152,7 +152,7 @@ def make_data(folder: Path, rows: list[dict[str, str]]) -> Path:
     variant = Variant("jpeg", ImageSpec("jpeg", "uint8"), dict(COMMON_FEATURES), splits)
     made = Manifest("flowers", ("daisy", "roses"), counts, {"jpeg": variant})
     (folder / "jpeg").mkdir(parents=True)
-    (folder / manifest.FILE_NAME).write_text(manifest.to_json(made), encoding="utf-8")
+    (folder / layout.MANIFEST_NAME).write_text(manifest.to_json(made), encoding="utf-8")
     parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "jpeg" / "index.parquet")
     return folder
 

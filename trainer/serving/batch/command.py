@@ -16,6 +16,7 @@ from typing import Any
 from etl import interrupts, progress, storage
 from etl.cli import HelpFormatter, Parser, console, load_tensorflow, note, number, path, say_loading
 from etl.errors import EXIT_FAILED, EXIT_OK, ConfigError
+from etl.format.layout import FAILURE_NAME
 from etl.runners import failures, registry
 from etl.runners.dataflow import is_dataflow
 from etl.runners.names import IN_PROCESS
@@ -206,7 +207,7 @@ def _run(job: Job, units: Sequence[Unit], runner: str | None, beam_args: Sequenc
     total = count_lines(job.input) if storage.is_local(job.input) else None
     shown = progress.step("predict", total, "instances") if runner in IN_PROCESS else nullcontext()
     # The run's own folder goes whatever happens: the trace of a failure lies elsewhere.
-    with failures.translate_errors(f"{job.building_dir}/{failures.FAILURE_NAME}", log_dir=""), _without_notice(), shown:
+    with failures.translate_errors(f"{job.building_dir}/{FAILURE_NAME}", log_dir=""), _without_notice(), shown:
         pipeline.run(job, units, runner, beam_args)
     summary: Mapping[str, Any] = json.loads(storage.read_text(f"{job.building_dir}/{SUMMARY_NAME}"))
     return summary

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from etl import storage
 from etl.errors import DatasetError
+from etl.format.layout import BUILDING_PREFIX
 from etl.storage import locks
 from etl.storage.publishing import OvertakenError
-from trainer.serving.batch.job import BUILDING_INFIX, SUMMARY_NAME, Job, UnitResult
+from trainer.serving.batch.job import SUMMARY_NAME, Job, UnitResult
 
 _BLOCK_BYTES = 1 << 20
 
@@ -84,7 +85,7 @@ def _check(job: Job, results: Sequence[UnitResult]) -> None:
 def unfinished_runs(output: str) -> Iterator[str]:
     """Lists the folders of runs into this output that are going on or were killed."""
     if storage.is_local(output):
-        yield from sorted(glob.glob(f"{glob.escape(output)}{BUILDING_INFIX}*"))
+        yield from sorted(glob.glob(f"{glob.escape(output)}{BUILDING_PREFIX}*"))
         return
-    prefix = output + BUILDING_INFIX
+    prefix = output + BUILDING_PREFIX
     yield from sorted({prefix + path[len(prefix) :].split("/")[0] for path in storage.list_matches(f"{prefix}*/**")})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from etl.format.layout import BUILDING_PREFIX
+
 # Why an instance has no prediction.
 REASONS: Mapping[str, str] = {
     "not_json": "the line holds no JSON object",
@@ -45,10 +47,9 @@ class Job:
     @property
     def building_dir(self) -> str:
         """The run's own folder, beside the output, so that what is finished is only renamed."""
-        return f"{self.output}{BUILDING_INFIX}{self.run_id}"
+        return f"{self.output}{BUILDING_PREFIX}{self.run_id}"
 
 
-BUILDING_INFIX = ".building-"
 SUMMARY_NAME = "summary.json"
 
 

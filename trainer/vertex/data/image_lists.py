@@ -10,6 +10,7 @@ from typing import Any
 from etl.errors import ConfigError, DatasetError, one_line
 from etl.errors.limits import name_file
 from etl.format import manifest as manifests
+from etl.format.layout import INDEX_NAME
 from etl.format.manifest import Manifest
 from etl.paths import join
 from trainer.vertex.api.buckets import Buckets, is_bucket
@@ -17,8 +18,6 @@ from trainer.vertex.api.buckets import Buckets, is_bucket
 ML_USE = "aiplatform.googleapis.com/ml_use"
 # Our splits to the service's.
 USES = {"train": "training", "validation": "validation", "test": "test"}
-
-_INDEX = "index.parquet"
 
 
 def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
@@ -39,7 +38,7 @@ def write(data_dir: str, images: str, path: Path, store: Buckets) -> int:
         CloudError: it can't be read.
     """
     manifest = _load(data_dir, store)
-    index = _find_index(join(data_dir, next(iter(manifest.variants), ""), _INDEX), path, store)
+    index = _find_index(join(data_dir, next(iter(manifest.variants), ""), INDEX_NAME), path, store)
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
@@ -83,7 +82,7 @@ def _batches(index: Path) -> Iterator[Any]:
                 raise ValueError("key, split or label are no texts, or not there")
             yield batch
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DatasetError(f"{_INDEX}: can't be read: {one_line(error)[:300]}") from error
+        raise DatasetError(f"{INDEX_NAME}: can't be read: {one_line(error)[:300]}") from error
 
 
 def _load(data_dir: str, store: Buckets) -> Manifest:
@@ -100,7 +99,7 @@ def _find_index(uri: str, beside: Path, store: Buckets) -> Path:
     """Returns the index as a file of this machine."""
     index = Path(uri)
     if is_bucket(uri):
-        index = beside.with_name(_INDEX)
+        index = beside.with_name(INDEX_NAME)
         is_there = store.download(uri, index)
     else:
         is_there = index.is_file()

@@ -13,6 +13,7 @@ from typing import Any
 
 from etl.cli import Parser, number
 from etl.errors import EXIT_OK, ConfigError
+from etl.format.layout import MANIFEST_NAME
 from etl.format.parsing import is_count, parse_json
 from etl.words import quantity
 from trainer.layout import EVALUATION_NAME, MODEL_NAME, SAVED_MODEL_FILE
@@ -35,7 +36,6 @@ from trainer.vertex.training import experiments, job_options, specs, staging
 # Trained and evaluated, and not deployed since the deployed model is better.
 EXIT_NOT_DEPLOYED = 3
 
-_MANIFEST = "manifest.json"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -142,7 +142,7 @@ def _run_automl(plan: Plan, cloud: Cloud, *, waits: bool) -> int:
 
 def _check_dataset(store: Buckets, data_dir: str) -> None:
     """Checks before anything is paid for that there is a data set, and one that can be tested on."""
-    uri = f"{data_dir}/{_MANIFEST}"
+    uri = f"{data_dir}/{MANIFEST_NAME}"
     text = store.read_text(uri)
     if text is None:
         raise ConfigError("--data_dir", data_dir, "a data set of etl.run", f"there is no {uri}")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from etl.errors import run_main
+from etl.format.layout import BUILDING_PREFIX
 from trainer.serving.batch import command, lines
-from trainer.serving.batch.job import BUILDING_INFIX
 from trainer.serving.predictions import predict
 from trainer.serving.served_model import ServedModel
 
@@ -156,7 +156,7 @@ def test_a_run_that_is_ended_leaves_no_output_and_the_next_one_clears_up(
         # What starts the tests may have it ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    pattern = f"{output.name}{BUILDING_INFIX}*/*.jsonl"
+    pattern = f"{output.name}{BUILDING_PREFIX}*/*.jsonl"
     while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(pattern)):
         time.sleep(0.05)
     process.send_signal(number)
@@ -174,7 +174,7 @@ def test_a_run_that_is_ended_leaves_no_output_and_the_next_one_clears_up(
     source.write_bytes(b"".join(few))
     assert predict_lines(run_dir, source, output) == 0
     assert len(read(output)) == len(few)
-    assert not list(tmp_path.glob(f"*{BUILDING_INFIX}*"))
+    assert not list(tmp_path.glob(f"*{BUILDING_PREFIX}*"))
 
 
 @pytest.mark.parametrize(
