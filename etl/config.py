@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +25,37 @@ SPLIT_BY = ("auto", "hash", "official", "column")
 DEFAULT_SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
 
 _BYTES_PER_MB = 1_000_000
+
+# Of fields, the smallest value, the largest one, and both in words.
+_RANGES: Mapping[str, tuple[float, float, str]] = {
+    "jpeg_quality": (1, 100, "a whole number from 1 to 100"),
+    "shard_bytes": (1, math.inf, "bytes, 1 or more"),
+    "max_pixels": (1, math.inf, "height times width, 1 or more"),
+    "max_rejected_fraction": (0, 1, "a share from 0 to 1"),
+    "num_threads": (1, math.inf, "a whole number from 1"),
+}
+
+# Where a field isn't called as its flag, or a switch is set.
+_FIELDS = {
+    "shard_mb": "shard_bytes",
+    "direct_num_workers": "num_threads",
+    "overwrite": "overwrite=True",
+    "resume": "resume=True",
+}
+
+
+@contextmanager
+def naming_fields() -> Iterator[None]:
+    """Has errors of the block name fields, for callers in Python; the command line names its flags instead."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error.naming_fields(_FIELDS) from error.__cause__
+
+
+def all_cores() -> int:
+    """Returns the number of this machine's cores."""
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +80,7 @@ class EtlConfig:
         max_rejected_fraction: The share of rejected inputs above which the run fails.
         overwrite: Whether a data set in `output` may be replaced.
         resume: Whether shards that an unfinished run left are kept.
-        num_threads: Images worked on at once in each worker process.
+        num_threads: Images worked on at once in each worker process; by default one for each core of this machine.
         options: What the source needs; those of its own are at their defaults where a `SourceOptions` has none.
     """
 
@@ -68,10 +101,17 @@ class EtlConfig:
     max_rejected_fraction: float = 0.05
     overwrite: bool = False
     resume: bool = False
-    num_threads: int = 1
+    num_threads: int = field(default_factory=all_cores)
     options: SourceOptions = field(default_factory=SourceOptions)
 
     def __post_init__(self) -> None:
+        with naming_fields():
+            self._check()
+            # The source's own, so that it finds all that it declares; dataclasses that are frozen let nothing else set
+            # it.
+            object.__setattr__(self, "options", declared.resolve(self.source, self.options))
+
+    def _check(self) -> None:
         _check_choice("--source", self.source, SOURCES)
         if not self.variants:
             raise ConfigError("--variants", "", f"one or more of {', '.join(VARIANTS)}")
@@ -89,8 +129,14 @@ class EtlConfig:
         for name in VARIANTS:
             if name in self.variants:
                 variants.find(name).check(self)
-        # The source's own, so that it finds all that it declares; dataclasses that are frozen let nothing else set it.
-        object.__setattr__(self, "options", declared.resolve(self.source, self.options))
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Checks what the command line checks where it is parsed."""
+        for name, (smallest, largest, expected) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not smallest <= value <= largest:
+                raise ConfigError(f"--{name}", value, expected)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what the data set depends on, as JSON's types; not where it lies nor how many work at it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from etl.config import (
     RESIZES,
     SPLIT_BY,
     EtlConfig,
+    all_cores,
     parse_shard_bytes,
     parse_splits,
 )
@@ -89,6 +89,15 @@ def parse(argv: Sequence[str]) -> Command:
     Raises:
         ConfigError: whatever is wrong with it, before any work starts.
     """
+    try:
+        return _parse(argv)
+    except ConfigError as error:
+        # The configuration's own checks name its fields.
+        flagged = error.naming_flags()
+        raise flagged from flagged.__cause__
+
+
+def _parse(argv: Sequence[str]) -> Command:
     ours, server_args = registry.split_server_args(argv)
     arguments, rest = parser().parse_known_args(ours)
     registry.check_beam_args(rest, PROG, parser().option_names())
@@ -125,7 +134,7 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _default_threads(runner: str | None) -> int:
-    return _DATAFLOW_THREADS if is_dataflow(runner) else os.cpu_count() or 1
+    return _DATAFLOW_THREADS if is_dataflow(runner) else all_cores()
 
 
 def _weights_path(weights: str | None) -> str | None:

@@ -23,7 +23,7 @@ def test_the_arrows_are_those_of_the_packages() -> None:
     arrows = {(arrow.source, arrow.target) for arrow in read_arrows(ROOT)}
     assert len(arrows) > 1_000
     # One of each form: at the top, within a function, of a module, of a name, for type checkers.
-    assert {("etl.format.schema", "etl.format.features"), ("etl.run", "etl.runners.run")} <= arrows
+    assert {("etl.format.schema", "etl.format.features"), ("etl.write", "etl.runners.run")} <= arrows
     assert {("trainer.data", "etl.format.manifest"), ("trainer.data", "etl.errors")} <= arrows
     assert ("etl.card.page", "etl.card.style") in arrows
     assert ("trainer.data", "trainer.ingest.plan") in {

@@ -36,6 +36,8 @@ EXIT_USAGE = 2
 
 # Characters of a value that a message quotes.
 _MAX_SHOWN = 1_000
+# An option in a message, with a number that it is given.
+_FLAG = re.compile(r"--([a-z][a-z0-9_]*)(?: (\d[\d.x]*))?")
 
 
 class PetalstreamError(Exception):
@@ -48,7 +50,8 @@ class ConfigError(PetalstreamError):
     """The operator's mistake, found before any work starts.
 
     Args:
-        field: The option or argument at fault, as the operator typed it (`--image_size`).
+        field: The option or argument at fault, as the operator typed it (`--image_size`); Python sees its field's name,
+            see `naming_fields`.
         got: What it was given.
         expected: What it takes.
         hint: What to do about it, when that is not plain from `expected`.
@@ -59,10 +62,32 @@ class ConfigError(PetalstreamError):
     def __init__(self, field: str, got: object, expected: str, hint: str = "") -> None:
         super().__init__(field, got, expected, hint)
         self.field, self.got, self.expected, self.hint = field, got, expected, hint
+        self._flagged: ConfigError | None = None
 
     def __str__(self) -> str:
         line = f"{self.field}: got {_show(self.got)}, expected {self.expected}"
         return f"{line}; {self.hint}" if self.hint else line
+
+    def naming_fields(self, names: Mapping[str, str]) -> ConfigError:
+        """Returns the error for callers in Python: `--image_size 224` becomes `image_size=224`.
+
+        Args:
+            names: Flag to field, both without dashes, where they differ.
+        """
+
+        def rename(flag: re.Match[str]) -> str:
+            return names.get(flag[1], flag[1]) + (f"={flag[2]}" if flag[2] else "")
+
+        if self._flagged is not None:
+            return self
+        field, expected, hint = (_FLAG.sub(rename, text) for text in (self.field, self.expected, self.hint))
+        made = ConfigError(field, self.got, expected, hint)
+        made._flagged = self
+        return made
+
+    def naming_flags(self) -> ConfigError:
+        """Returns the error for a command line, as it was before `naming_fields`."""
+        return self._flagged or self
 
 
 def _show(value: object) -> str:

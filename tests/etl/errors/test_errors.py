@@ -94,3 +94,14 @@ def test_our_errors_are_found_in_the_text_of_a_trace() -> None:
         found = find_failure(RuntimeError(trace.format(kind)))
         assert found is not None
         assert (str(found), found.exit_code) == ("gs://b/x: it's [odd]", code)
+
+
+def test_an_error_names_fields_in_python_and_flags_on_the_command_line() -> None:
+    error = ConfigError("--shard_mb", "--x", "a size for --output", "try --image_size 224 or --overwrite")
+    named = error.naming_fields({"shard_mb": "shard_bytes", "overwrite": "overwrite=True"})
+    assert named.field == "shard_bytes"
+    # What was given stays as it is.
+    assert str(named) == "shard_bytes: got '--x', expected a size for output; try image_size=224 or overwrite=True"
+    assert named.naming_fields({"image_size": "size"}) is named
+    assert named.naming_flags() is error
+    assert error.naming_flags() is error
