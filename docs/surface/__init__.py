@@ -1,0 +1,1 @@
+"""A record of what the project shows to its users."""
