@@ -12,6 +12,9 @@ FORMATS = ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "jp2")
 
 RAW = "camera raw"
 
+# In the message of what the graph refuses by name, and `normalise` may decode all the same.
+REFUSAL = "cannot be decoded here"
+
 # First bytes of each format in hex, `??` for any byte. BMP's two letters also begin ordinary words, so its header's
 # length (bytes 14-17, never over 255) must fit as well.
 SIGNATURES: tuple[tuple[str, str], ...] = (
@@ -124,7 +127,7 @@ class Flaw(enum.IntEnum):
         if self.reason:
             return f"{self.reason}: {_BROKEN[self]}"
         name = _REFUSED.get(self, "")
-        return f"{name} cannot be decoded here; convert it to a JPEG in RGB first" if name else ""
+        return f"{name} {REFUSAL}; convert it to a JPEG in RGB first" if name else ""
 
 
 _BROKEN = {

@@ -57,6 +57,18 @@ def photo_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path
 
 
 @pytest.fixture(scope="session")
+def other_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Photographs that no graph decodes, by what they are."""
+    root = tmp_path_factory.mktemp("others")
+    kinds = {"AVIF": ("AVIF", "RGB"), "TIFF": ("TIFF", "RGB"), "JPEG 2000": ("JPEG2000", "RGB")}
+    files = {}
+    for number, (name, (kind, mode)) in enumerate({**kinds, "CMYK JPEG": ("JPEG", "CMYK")}.items()):
+        files[name] = root / f"{number} {name}.jpg"
+        Image.open(io.BytesIO(photograph(number))).convert(mode).save(files[name], kind)
+    return files
+
+
+@pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory, photo_files: dict[str, list[Path]]) -> Path:
     """A data set of those photographs: `jpeg` as they are, `pixel` cropped to 20x30."""
     import tensorflow as tf

@@ -18,6 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from etl import paths as path_kinds
 from etl.errors import ConfigError, run_main
 from etl.format import manifest
+from etl.images import normalise
 from tests.trainer.conftest import CLASS_NAMES, SIZE
 from trainer import predict as predictor
 from trainer.config import TrainConfig
@@ -30,14 +31,14 @@ from trainer.serving.served_model import ServedModel, load
 def make_bad_files(folder: Path, good: Path) -> dict[str, str]:
     """Writes files that are no image that the model takes; returns what must be said of each, by file."""
     stream = io.BytesIO()
-    Image.open(good).convert("CMYK").save(stream, "JPEG")
+    Image.open(good).save(stream, "AVIF")
     data = good.read_bytes()
     contents = {
         "empty.jpg": (b"", "not_an_image: "),
         "text.jpg": (b"not a photograph", "not_an_image: "),
         "half.jpg": (data[: len(data) // 2], "can't be decoded: "),
         "head.jpg": (data[:300], "."),
-        "cmyk.jpg": (stream.getvalue(), "a CMYK JPEG"),
+        "half.avif": (stream.getvalue()[:500], "truncated: the AVIF ends before its last pixel"),
     }
     for name, (content, _) in contents.items():
         (folder / name).write_bytes(content)
@@ -141,6 +142,25 @@ def test_a_bad_file_gets_a_line_and_the_others_their_answers(
         assert "{{" not in line
     if form == "json":
         assert [json.loads(line)["file"] for line in printed.out.splitlines()] == [str(good)] * len(bad)
+
+
+def test_files_that_the_graph_refuses_are_answered(
+    run_dir: Path,
+    photo_files: dict[str, list[Path]],
+    other_files: dict[str, Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pngs = []
+    for path in other_files.values():
+        pngs.append(tmp_path / f"{path.name}.png")
+        Image.fromarray(normalise.decode_rgb(path.read_bytes())).save(pngs[-1])
+    files = [*other_files.values(), photo_files["test"][0], *pngs]
+    assert call(run_dir, *files, "--format", "json") == 0
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["file"] for line in lines] == [str(path) for path in files]
+    for line, expected in zip(lines, lines[len(other_files) + 1 :], strict=False):
+        assert line["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-6)
 
 
 def test_many_files_keep_their_order_and_their_answers(

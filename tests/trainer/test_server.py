@@ -119,6 +119,22 @@ def test_a_bad_photograph_is_named(address: tuple[str, int], photo_files: dict[s
     assert content["error"].startswith("instance 1: not_an_image: ")
 
 
+def test_files_that_the_graph_refuses_are_answered(
+    address: tuple[str, int], served_model: ServedModel, other_files: dict[str, Path]
+) -> None:
+    expected = served_model.predict([path.read_bytes() for path in other_files.values()])
+    given = [instance(path.read_bytes()) for path in other_files.values()]
+    for instances in (given, [{"filenames": str(path)} for path in other_files.values()]):
+        status, content = ask(address, "POST", PREDICT, json.dumps({"instances": instances}).encode())
+        assert status == 200, content
+        for said, answer in zip(content["predictions"], expected, strict=True):
+            assert said["probabilities"] == pytest.approx(answer["probabilities"].tolist(), abs=1e-6)
+    cut = instance(other_files["AVIF"].read_bytes()[:500])
+    status, content = ask(address, "POST", PREDICT, json.dumps({"instances": [*given, cut]}).encode())
+    assert status == 400
+    assert content["error"] == f"instance {len(given)}: truncated: the AVIF ends before its last pixel"
+
+
 def test_what_is_too_large_is_refused(address: tuple[str, int]) -> None:
     assert ask(address, "POST", PREDICT, b" " * (app.MAX_BODY_BYTES + 1))[0] == 400
 

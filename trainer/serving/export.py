@@ -94,6 +94,7 @@ def export_model(
         "class_names": list(data.class_names),
         "image_size": list(data.image_size),
         "resize": data.resize,
+        "stored": data.stored,
         "gives": data.gives,
         "serving_input": serving_input,
         "serving_formats": serving_formats,
@@ -165,8 +166,6 @@ def make_signatures(model: keras.Model, data: Data, extra: Any = None) -> dict[s
 def make_decoder(data: Data, *, from_files: bool = False, extra: Any = None) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from image files, string (B,), to uint8 (B, height, width, 3) as validation saw them.
 
-    Images that were resized when the data set was written, and once more when it was read, are resized twice here too.
-
     Args:
         data: What says how.
         from_files: Whether it takes paths, not bytes.
@@ -177,11 +176,10 @@ def make_decoder(data: Data, *, from_files: bool = False, extra: Any = None) -> 
     from etl.images.graph import decoding
 
     height, width = data.image_size
-    first = data.stored or (height, width, data.resize)
+    bring_to_size = make_resizer((height, width), data.resize, data.stored)
 
     def load(item: tf.Tensor) -> tf.Tensor:
-        image = decoding.decode_resized(tf.io.read_file(item) if from_files else item, *first, extra=extra)
-        return image if first[:2] == data.image_size else decoding.resize_image(image, height, width, data.resize)
+        return bring_to_size(decoding.decode_rgb(tf.io.read_file(item) if from_files else item, extra=extra))
 
     def decode(batch: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
@@ -189,6 +187,29 @@ def make_decoder(data: Data, *, from_files: bool = False, extra: Any = None) -> 
             return tf.map_fn(load, batch, fn_output_signature=tf.TensorSpec((height, width, 3), tf.uint8))
 
     return decode
+
+
+def make_resizer(
+    size: tuple[int, int], resize: str, stored: tuple[int, int, str] | None
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from an image, uint8 (H, W, 3), to the model's size: the same in the graph and beside it.
+
+    Images that were resized when the data set was written, and once more when it was read, are resized twice here too.
+
+    Args:
+        size: (height, width) that the model takes.
+        resize: `pad`, `crop` or `stretch`.
+        stored: (height, width, resize) of images that were resized when the data set was written, else None.
+    """
+    from etl.images.graph import decoding
+
+    first = stored or (*size, resize)
+
+    def bring_to_size(image: tf.Tensor) -> tf.Tensor:
+        image = decoding.resize_image(image, *first)
+        return image if first[:2] == size else decoding.resize_image(image, *size, resize)
+
+    return bring_to_size
 
 
 def _make_classifier(model: keras.Model, data: Data) -> _ServeBatch:

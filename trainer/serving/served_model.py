@@ -1,9 +1,12 @@
-"""An exported model, loaded: whole image files in, answers out, one bad file never touching the others."""
+"""An exported model, loaded: whole image files in, answers out, one bad file never touching the others.
+
+What its graph refuses by name is decoded here, as the ETL decodes it, where the model takes pixels too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from trainer.files import is_remote, literal_path, read_bytes, read_text
 from trainer.layout import SAVED_MODEL_FILE, find_model
 from trainer.models.releases import release
 from trainer.serving.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
+
+if TYPE_CHECKING:
+    from trainer.serving.fallback import Fallback
 
 _OUTPUTS: Mapping[str, Sequence[str]] = {"classes": CLASS_OUTPUTS, "colours": COLOUR_OUTPUTS}
 
@@ -37,6 +43,8 @@ class ServedModel:
         self.takes = takes
         self.gives = gives
         self.class_names = class_names
+        # Answers about files that the graph refuses by name; None where they stay refused.
+        self.fallback: Fallback | None = None
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -85,7 +93,8 @@ class ServedModel:
             outputs = self(images)
         except tf.errors.OpError as error:
             if len(images) == 1:
-                return [explain(error.message)]
+                why = explain(error.message)
+                return [why if self.fallback is None else self.fallback.answer(images[0], why)]
             # The graph doesn't say which one it was.
             middle = len(images) // 2
             return self.predict(images[:middle]) + self.predict(images[middle:])
@@ -156,7 +165,20 @@ def load_signatures(model_dir: str) -> Mapping[str, ServedModel]:
     if not signatures:
         choices = " or ".join(", ".join(names) for names in _OUTPUTS.values())
         raise ConfigError("MODEL_DIR", model_dir, f"one that returns {choices}")
+    _add_fallbacks(signatures, description)
     return signatures
+
+
+def _add_fallbacks(signatures: Mapping[str, ServedModel], description: Mapping[str, Any]) -> None:
+    """Gives those that take files the one that takes pixels, for what their graphs refuse."""
+    from trainer.serving.fallback import make_fallback
+
+    pixels = next((model for model in signatures.values() if model.takes == INPUTS["from_pixels"]), None)
+    if pixels is None:
+        return
+    for model in signatures.values():
+        if model.takes != pixels.takes and model.gives == pixels.gives:
+            model.fallback = make_fallback(pixels, description, from_files=model.takes == INPUTS["from_filenames"])
 
 
 def _expected(inputs: Sequence[str]) -> str:

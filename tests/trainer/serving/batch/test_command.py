@@ -115,6 +115,19 @@ def test_names_are_read_and_batches_and_threads_change_nothing(
     assert first[-2:] == second[-2:]
 
 
+def test_files_that_the_graph_refuses_are_answered(
+    run_dir: Path, served_model: ServedModel, other_files: dict[str, Path], tmp_path: Path
+) -> None:
+    files = [str(path) for path in other_files.values()]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(instances_of(tmp_path, files)))
+    assert predict_lines(run_dir, tmp_path / "in.jsonl", tmp_path / "out.jsonl") == 0
+    answers = read(tmp_path / "out.jsonl")
+    assert [answer["instance"]["key"] for answer in answers] == files
+    for answer, expected in zip(answers, predict(served_model, files), strict=True):
+        assert not expected.error
+        assert answer["prediction"]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
+
+
 def test_too_many_failures_end_with_code_1_and_all_predictions(
     run_dir: Path, photo_files: dict[str, list[Path]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
