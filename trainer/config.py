@@ -28,7 +28,7 @@ LRATE_DECAYS = ("cosine", "none")
 # What the exported model may take by default.
 SERVING_INPUTS = ("image_bytes", "filenames", "pixels")
 
-# Which files it takes: those that TensorFlow decodes, or with tensorflow-io also AVIF, TIFF and JPEG 2000.
+# Which files its graph takes: those that TensorFlow decodes, or with tensorflow-io also plain AVIF, TIFF and JPEG 2000.
 SERVING_FORMATS = ("standard", "extra")
 
 # None is replaced by what the model's entry says before anyone sees it.
@@ -76,7 +76,7 @@ class TrainConfig:
         steps_per_execution: Steps that run without coming back to Python, 1 or more.
         backup_steps: Steps between two checkpoints; None for one at each epoch's end.
         serving_input: What the exported model's `serving_default` takes, one of `SERVING_INPUTS`.
-        serving_formats: Which image files the exported model takes, one of `SERVING_FORMATS`.
+        serving_formats: Which image files the exported graph takes, one of `SERVING_FORMATS`.
         tensorboard: Whether to write event files for TensorBoard.
         profile_steps: First and last step to profile for it; None for none.
         hyperparameters: Of the model; those not given have the defaults of `MODELS`.

@@ -87,8 +87,8 @@ def _add_files(files: argparse._ArgumentGroup) -> None:
     files.add_argument(
         "--serving_formats",
         choices=SERVING_FORMATS,
-        help="which image files the exported model takes: those that TensorFlow decodes (standard), or also AVIF, TIFF "
-        "and JPEG 2000, with tensorflow-io on TensorFlow 2.16 (extra)",
+        help="which image files the exported graph itself takes: JPEG, PNG, BMP and simple WebP (standard), or also "
+        "plain AVIF, TIFF and JPEG 2000, with tensorflow-io on TensorFlow 2.16 (extra)",
     )
 
 

@@ -23,7 +23,7 @@ class FirstFrame:
         columns: How many columns it covers.
         transparent: One of its colours is see-through.
         overridden: Where graphic controls begin and end that another one follows: the last before the frame counts.
-        long: It takes more than `MAX_GIF_BLOCKS` blocks; its end was not looked for.
+        end: Where it ends; 0 where it takes more than `MAX_GIF_BLOCKS` blocks.
     """
 
     height: int
@@ -34,18 +34,14 @@ class FirstFrame:
     columns: int
     transparent: bool
     overridden: tuple[tuple[int, int], ...] = ()
-    long: bool = False
+    end: int = 0
 
     @property
     def flaw(self) -> Flaw:
-        """Why the graph refuses it."""
-        if self.long:
-            return Flaw.LONG_GIF
-        if (self.top, self.left, self.rows, self.columns) != (0, 0, self.height, self.width):
-            return Flaw.PARTIAL_GIF
-        if self.overridden:
-            return Flaw.CONTROLS_GIF
-        return Flaw.TRANSPARENT_GIF if self.transparent else Flaw.NONE
+        """Whether TensorFlow's decoder gives its pixels: not where it is long, see-through, or less than the canvas."""
+        is_whole = (self.top, self.left, self.rows, self.columns) == (0, 0, self.height, self.width)
+        is_plain = self.end and is_whole and not self.overridden and not self.transparent
+        return Flaw.NONE if is_plain else Flaw.GIF
 
 
 def find_first_frame(data: bytes) -> FirstFrame:
@@ -55,7 +51,7 @@ def find_first_frame(data: bytes) -> FirstFrame:
         data: A whole file that begins as a GIF.
 
     Returns:
-        The frame; its data are all there unless it is `long`.
+        The frame; its data are all there unless its end is 0.
 
     Raises:
         RecordError: truncated, or corrupt: no frame, no colours, no size, or a block of no known kind.
@@ -64,7 +60,7 @@ def find_first_frame(data: bytes) -> FirstFrame:
         raise broken(Flaw.TRUNCATED, "the GIF ends within its header")
     width, height = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
     table_bytes = _colour_table_bytes(data[10])
-    too_long = FirstFrame(height, width, 0, 0, height, width, False, long=True)
+    too_long = FirstFrame(height, width, 0, 0, height, width, False)
     at, transparent, budget = 13 + table_bytes, False, MAX_GIF_BLOCKS
     controls: list[tuple[int, int]] = []
     while True:
@@ -92,8 +88,8 @@ def find_first_frame(data: bytes) -> FirstFrame:
     local_bytes = _colour_table_bytes(data[at + 9])
     if not (table_bytes or local_bytes) or 0 in (width, height, columns, rows):
         raise broken(Flaw.CORRUPT, "the GIF has no colours or no size")
-    _, budget = _skip_blocks(data, at + 11 + local_bytes, budget - 1)
-    frame = FirstFrame(height, width, top, left, rows, columns, transparent, tuple(controls[:-1]))
+    end, budget = _skip_blocks(data, at + 11 + local_bytes, budget - 1)
+    frame = FirstFrame(height, width, top, left, rows, columns, transparent, tuple(controls[:-1]), end)
     return frame if budget >= 0 else too_long
 
 

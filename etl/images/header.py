@@ -69,21 +69,15 @@ DEFAULT_MAX_PIXELS = 178_956_970 // 2
 # there costs about 20 µs a step; images have fewer than 100, and libpng keeps no more than 1,000.
 MAX_SEGMENTS = 1_024
 
-# How many blocks of at most 255 bytes the first frame of a GIF may take: 4 MB, and at most 1.5 s of walking.
+# How many blocks of at most 255 bytes the first frame of a GIF may take for TensorFlow to decode it: 4 MB.
 MAX_GIF_BLOCKS = 16_384
 
 # How many chunks of a WebP are searched for EXIF; the format defines seven kinds.
 MAX_WEBP_CHUNKS = 64
 
-# Where tensorflow-io reads a JPEG 2000: it would begin anew with the first byte behind its buffer of 1 MiB.
-MAX_JP2_BYTES = 1 << 20
-
-# How many strips or tiles of a TIFF are looked at, at about 20 µs each. Common ones have 10 to 1,000.
-MAX_TIFF_CHUNKS = 16_384
-
 
 class Flaw(enum.IntEnum):
-    """Why a file can't be decoded, or can't be in the graph. The graph computes the number, Python raises by it."""
+    """Why a file can't be decoded, or not by TensorFlow. The graph computes the number, Python raises by it."""
 
     NONE = 0
     NOT_AN_IMAGE = enum.auto()
@@ -97,13 +91,9 @@ class Flaw(enum.IntEnum):
     ARITHMETIC_JPEG = enum.auto()
     LOSSLESS_JPEG = enum.auto()
     HIERARCHICAL_JPEG = enum.auto()
-    TRANSPARENT_GIF = enum.auto()
-    PARTIAL_GIF = enum.auto()
-    CONTROLS_GIF = enum.auto()
-    LONG_GIF = enum.auto()
+    GIF = enum.auto()
     ODD_BMP = enum.auto()
-    ANIMATED_WEBP = enum.auto()
-    ALPHA_WEBP = enum.auto()
+    ODD_WEBP = enum.auto()
     WEBP = enum.auto()
     TIFF = enum.auto()
     AVIF = enum.auto()
@@ -111,7 +101,6 @@ class Flaw(enum.IntEnum):
     ODD_TIFF = enum.auto()
     ODD_AVIF = enum.auto()
     ODD_JP2 = enum.auto()
-    LARGE_JP2 = enum.auto()
 
     @property
     def reason(self) -> str:
@@ -146,22 +135,17 @@ _REFUSED = {
     Flaw.ARITHMETIC_JPEG: "an arithmetic-coded JPEG",
     Flaw.LOSSLESS_JPEG: "a lossless JPEG",
     Flaw.HIERARCHICAL_JPEG: "a hierarchical JPEG",
-    Flaw.TRANSPARENT_GIF: "a transparent GIF",
-    Flaw.PARTIAL_GIF: "a GIF whose first frame does not fill its canvas",
-    Flaw.CONTROLS_GIF: "a GIF with several graphic controls before its first frame",
-    Flaw.LONG_GIF: f"a GIF of more than {MAX_GIF_BLOCKS} blocks",
+    Flaw.GIF: "a GIF",
     Flaw.ODD_BMP: "a BMP with a palette, masks or compression",
-    Flaw.ANIMATED_WEBP: "an animated WebP",
-    Flaw.ALPHA_WEBP: "a WebP with alpha",
+    Flaw.ODD_WEBP: "a WebP with alpha, animation or metadata",
     Flaw.WEBP: "a WebP (by this release of TensorFlow)",
     Flaw.TIFF: "a TIFF",
     Flaw.AVIF: "an AVIF",
     Flaw.JP2: "a JPEG 2000",
     # With tensorflow-io beside TensorFlow.
-    Flaw.ODD_TIFF: "a TIFF other than 8-bit RGB, RGBA or grey, or 16-bit grey in strips, uncompressed or deflated,",
-    Flaw.ODD_AVIF: "an AVIF that is animated, see-through, of over 8 bits or of unusual colours",
-    Flaw.ODD_JP2: "a JPEG 2000 other than 8-bit RGB, RGBA or grey in one tile of a JP2 file",
-    Flaw.LARGE_JP2: f"a JPEG 2000 of {MAX_JP2_BYTES} bytes or more",
+    Flaw.ODD_TIFF: "a TIFF other than upright, uncompressed 8-bit RGB or grey in one strip",
+    Flaw.ODD_AVIF: "an AVIF other than upright, 8-bit and grey or 4:4:4",
+    Flaw.ODD_JP2: "a JPEG 2000 other than 8-bit RGB or grey in one tile of a small JP2 file",
 }
 
 
@@ -177,7 +161,8 @@ class ImageHeader:
         orientation: EXIF orientation, 1-8, of JPEG, PNG and WebP; 1 for formats that Pillow turns itself.
         plain: A JPEG of 8 bits, 1 or 3 components and orientation 1, which every decoder reads alike: it passes
             through untouched.
-        flaw: Why the graph refuses it, `Flaw.NONE` where it doesn't.
+        flaw: Why TensorFlow's operations don't give its pixels, `Flaw.NONE` where they do. The graph refuses, besides,
+            all GIFs and all WebPs of several chunks: it would have to walk through them.
     """
 
     format: str

@@ -2,7 +2,7 @@
 
 One rule keeps the data set and the exported model equal to the bit: where the graph decodes a file, the pixels here are
 the graph's. The very same operations make them, but for JPEGs: these go to the same library by a way that shows its
-warnings. Pillow decodes only what the graph refuses by name.
+warnings. Of what the graph refuses by name TensorFlow's operations decode plain GIFs and WebPs, Pillow all else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tensorflow as tf
 from etl.errors import RecordError
 from etl.images import jpeg, pillow
 from etl.images.encode import encode_jpeg
+from etl.images.gif import find_first_frame
 from etl.images.graph import decoding
 from etl.images.header import DEFAULT_MAX_PIXELS, Flaw, ImageHeader, broken, check_pixels
 from etl.images.scans import END_MARK
@@ -123,7 +124,7 @@ def load_pixels(
         RecordError: as `decode_rgb`.
     """
     header = sniff(data)
-    if header.format == "jpeg" or not _is_for_graph(header):
+    if header.format not in ("png", "bmp") or header.flaw is not Flaw.NONE:
         resized = decoding.function("resize", height, width, resize)
         return _to_numpy(resized(tf.constant(_decode(data, header, max_pixels))))
     _check_header(header, max_pixels)
@@ -135,9 +136,11 @@ def _decode(data: bytes, header: ImageHeader, max_pixels: int) -> np.ndarray:
     if header.format == "jpeg":
         return _decode_jpeg(data, header, max_pixels).pixels
     _check_header(header, max_pixels)
-    if _is_for_graph(header):
-        return _decode_in_graph(data, header, max_pixels)
-    return pillow.decode_rgb(data, header, max_pixels)
+    if header.flaw is not Flaw.NONE or (header.format == "webp" and not decoding.DECODES_WEBP):
+        return pillow.decode_rgb(data, header, max_pixels)
+    if header.format in ("gif", "webp"):
+        return _decode_by_operation(data, header)
+    return _decode_in_graph(data, header, max_pixels)
 
 
 def _decode_jpeg(data: bytes, header: ImageHeader, max_pixels: int) -> NormalisedJpeg:
@@ -164,17 +167,21 @@ def _decode_in_graph(data: bytes, header: ImageHeader, max_pixels: int) -> np.nd
     return _run(lambda: decode(tf.constant(data), tf.constant(max_pixels, tf.int64)), data, header)
 
 
+def _decode_by_operation(data: bytes, header: ImageHeader) -> np.ndarray:
+    """Decodes a GIF or a WebP that `sniff` has found plain."""
+    if header.format == "webp":
+        pixels = _run(lambda: tf.io.decode_webp(data, channels=3)[0], data, header)
+        return pillow.turn(pixels, header.orientation)
+    # Cut after the first frame: the decoder would unpack them all, and a small file can hold thousands.
+    first = data[: find_first_frame(data).end] + b"\x3b"
+    return _run(lambda: tf.io.decode_gif(first)[0], data, header)
+
+
 def _check_header(header: ImageHeader, max_pixels: int) -> None:
     if header.height is not None and header.width is not None:
         check_pixels(header.height, header.width, max_pixels)
         if (header.components or 0) * header.height * header.width >= _MOST_SAMPLES:
             raise broken(Flaw.TOO_MANY_PIXELS, f"TensorFlow decodes no JPEG of {_MOST_SAMPLES} samples or more")
-
-
-def _is_for_graph(header: ImageHeader) -> bool:
-    if header.flaw is not Flaw.NONE:
-        return False
-    return header.format != "webp" or decoding.DECODES_WEBP
 
 
 def _run(decode: Callable[[], tf.Tensor], data: bytes, header: ImageHeader) -> np.ndarray:

@@ -204,12 +204,12 @@ def _sniff_webp(data: bytes) -> ImageHeader:
         header = ImageHeader("webp", height, width)
     elif kind == b"VP8L" and data[20] == 0x2F:
         (bits,) = struct.unpack_from("<I", data, 21)
-        flaw = Flaw.ALPHA_WEBP if bits >> 28 & 1 else Flaw.NONE
+        flaw = Flaw.ODD_WEBP if bits >> 28 & 1 else Flaw.NONE
         header = ImageHeader("webp", (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1, flaw=flaw)
     elif kind == b"VP8X" and len(data) >= 30:
         width, height = (int.from_bytes(data[i : i + 3], "little") + 1 for i in (24, 27))
         flags = data[20]
-        flaw = Flaw.ANIMATED_WEBP if flags & 2 else Flaw.ALPHA_WEBP if flags & 0x10 else Flaw.NONE
+        flaw = Flaw.ODD_WEBP if flags & 0x12 else Flaw.NONE  # animation, alpha
         header = ImageHeader("webp", height, width, orientation=_webp_orientation(data) if flags & 8 else 1, flaw=flaw)
     else:
         raise broken(Flaw.CORRUPT, "the WebP has no valid header")

@@ -24,8 +24,8 @@ INPUTS: Mapping[str, str] = {
 # For `--serving_input`: which of them `serving_default` is.
 SERVING_INPUTS = tuple(INPUTS.values())
 
-# For `--serving_formats`: what the files may be. The first are those that TensorFlow decodes; with the second the model
-# holds tensorflow-io's operations, and answers only where these are loaded.
+# For `--serving_formats`: what the graph decodes. The first are those that TensorFlow decodes; with the second the
+# model holds tensorflow-io's operations, and loads only where these do.
 SERVING_FORMATS = ("standard", "extra")
 
 # By what a model gives.
@@ -62,7 +62,7 @@ def export_model(
     `pixels`, uint8 (B, height, width, 3), and `image_png`, string (B,), the same as PNG files.
 
     A file that is missing or no image, or one that would be decoded otherwise than the training images were, fails the
-    whole batch with an error that names why.
+    whole batch with an error that names why. `served_model` answers about such all the same, where it can.
 
     Args:
         model: From uint8 (B, height, width, 3) to probabilities (B, C), or from grey (B, height, width, 1) to colours

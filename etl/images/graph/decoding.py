@@ -1,22 +1,23 @@
 """The one way from an image file's bytes to pixels in TensorFlow: the ETL, `inspect` and the exported model use it.
 
-What TensorFlow would decode otherwise than `normalise` is refused by name; with `extra`, tensorflow-io's operations
-decode some more. All of it runs on the CPU and never under
-XLA, whose resize gives other bits. The functions here trace as parts of any graph; `function` makes the compiled ones
-that the ETL's threads share. Autograph has nothing to convert in them, and would take four times as long to trace.
+JPEG and PNG are decoded in every form; what else TensorFlow would decode otherwise than `normalise`, or only after a
+walk through the file, is refused by name. With `extra`, tensorflow-io's operations decode some more. All of it runs on
+the CPU and never under XLA, whose resize gives other bits. The functions here trace as parts of any graph; `function`
+makes the compiled ones that the ETL's threads share. Autograph has nothing to convert in them, and would take four
+times as long to trace.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from etl.images.graph import avif as graph_avif
-from etl.images.graph import headers, jp2, scans, walks
-from etl.images.graph import tiff as graph_tiff
+from etl.images.graph import extra as extra_formats
+from etl.images.graph import headers, scans, walks
 from etl.images.graph.bytes import Bytes, read_bytes
 from etl.images.graph.headers import GraphHeader
 from etl.images.graph.resize import RESIZES, resize_image
@@ -28,7 +29,6 @@ __all__ = [
     "RESIZES",
     "decode_plain_jpeg",
     "decode_resized",
-    "decode_resized_batch",
     "decode_rgb",
     "function",
     "resize_image",
@@ -46,8 +46,8 @@ def decode_rgb(data: tf.Tensor, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS
     """Decodes one image file to upright RGB pixels.
 
     Args:
-        data: string scalar, a whole file: JPEG, PNG, GIF (its first frame), BMP or WebP; with `extra` also TIFF (its
-            first page), AVIF or JPEG 2000.
+        data: string scalar, a whole file: JPEG, PNG, BMP or WebP of the simple kinds; with `extra` also TIFF, AVIF and
+            JPEG 2000 of such.
         max_pixels: The largest height times width accepted; checked before any decoding.
         extra: What `extra.load` gave, tensorflow-io's operations; None to go without.
 
@@ -78,7 +78,6 @@ def decode_resized(
     width: int,
     resize: str,
     max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS,
-    extra: Any = None,
 ) -> tf.Tensor:
     """Decodes one image file and resizes it.
 
@@ -88,7 +87,6 @@ def decode_resized(
         width: Columns of the result.
         resize: `pad`, `crop` or `stretch`, as `resize_image` takes it.
         max_pixels: The largest height times width accepted, before resizing.
-        extra: As `decode_rgb` takes it.
 
     Returns:
         uint8, (height, width, 3).
@@ -96,34 +94,7 @@ def decode_resized(
     Raises:
         tf.errors.InvalidArgumentError: as `decode_rgb`.
     """
-    return resize_image(decode_rgb(data, max_pixels, extra), height, width, resize)
-
-
-@tf.autograph.experimental.do_not_convert
-def decode_resized_batch(
-    data: tf.Tensor, height: int, width: int, resize: str, max_pixels: tf.Tensor | int = DEFAULT_MAX_PIXELS
-) -> tf.Tensor:
-    """Decodes and resizes a batch of image files, for the exported model.
-
-    Args:
-        data: string, (B,), whole files, as `decode_rgb` takes them.
-        height: Rows of the results.
-        width: Columns of the results.
-        resize: `pad`, `crop` or `stretch`.
-        max_pixels: The largest height times width accepted of each, before resizing.
-
-    Returns:
-        uint8, (B, height, width, 3).
-
-    Raises:
-        tf.errors.InvalidArgumentError: as `decode_rgb`, for any one of them.
-    """
-    with tf.device("/CPU:0"):
-        return tf.map_fn(
-            lambda one: decode_resized(one, height, width, resize, max_pixels),
-            tf.convert_to_tensor(data, tf.string),
-            fn_output_signature=tf.TensorSpec((height, width, 3), tf.uint8),
-        )
+    return resize_image(decode_rgb(data, max_pixels), height, width, resize)
 
 
 def decode_plain_jpeg(data: tf.Tensor) -> tf.Tensor:
@@ -234,7 +205,7 @@ def _decode_other(
     decoders: dict[str, Callable[[], tf.Tensor]] = {
         "jpeg": lambda: _refuse(data, Flaw.UNSUPPORTED),  # never comes here
         "png": lambda: _decode_png(data, parts, max_pixels),
-        "gif": lambda: _decode_gif(data, parts, max_pixels),
+        "gif": lambda: _refuse(data, Flaw.GIF),
         "bmp": lambda: _decode_bmp(data, parts, max_pixels),
         "webp": lambda: _decode_webp(data, parts, max_pixels),
         "tiff": lambda: _refuse(data, Flaw.TIFF),
@@ -243,9 +214,8 @@ def _decode_other(
     }
     if extra is not None:
         decoders |= {
-            "tiff": lambda: _decode_tiff(data, parts, max_pixels, extra),
-            "avif": lambda: _decode_avif(data, parts, max_pixels, extra),
-            "jp2": lambda: _decode_jp2(data, parts, max_pixels, extra),
+            name: functools.partial(_decode_extra, name, data, parts, max_pixels, extra)
+            for name in extra_formats.FORMATS
         }
     branches = [decoders[name] for name in FORMATS]
     branches += [lambda: _refuse(data, Flaw.UNSUPPORTED), lambda: _refuse(data, Flaw.NOT_AN_IMAGE)]
@@ -265,13 +235,6 @@ def _decode_png(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> t
     return _upright(pixels, header.orientation)
 
 
-def _decode_gif(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> tf.Tensor:
-    header = walks.gif_header(parts)
-    data = _checked(data, header, max_pixels)
-    # Cut after the first frame: the decoder would unpack them all, and a small file can hold thousands.
-    return tf.io.decode_gif(tf.strings.substr(data, tf.constant(0, tf.int64), header.end) + b"\x3b")[0]
-
-
 def _decode_bmp(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> tf.Tensor:
     """Takes the rows apart; `tf.io.decode_bmp` refuses a file with anything behind its pixels."""
     header = headers.bmp_header(parts)
@@ -287,27 +250,12 @@ def _decode_bmp(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> t
 def _decode_webp(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int) -> tf.Tensor:
     if not DECODES_WEBP:
         return _refuse(data, Flaw.WEBP)
-    header = headers.webp_header(parts)
-    pixels = tf.io.decode_webp(_checked(data, header, max_pixels), channels=3)[0]
-    return _upright(pixels, header.orientation)
+    return tf.io.decode_webp(_checked(data, headers.webp_header(parts), max_pixels), channels=3)[0]
 
 
-def _decode_tiff(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
-    tiff = graph_tiff.read(parts)
-    pixels = graph_tiff.decode(extra, _checked(data, tiff.header, max_pixels), tiff)
-    # The colours are multiplied by alpha already; without alpha that is 255.
-    return _upright(pixels[..., :3] + (255 - pixels[..., 3:]), tiff.header.orientation)
-
-
-def _decode_avif(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
-    avif = graph_avif.read(parts)
-    return _upright(graph_avif.decode(extra, _checked(data, avif.header, max_pixels), avif), avif.header.orientation)
-
-
-def _decode_jp2(data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, extra: Any) -> tf.Tensor:
-    header = jp2.read(parts)
-    pixels = jp2.decode(extra, _checked(data, header, max_pixels))
-    return tf.cond(header.has_alpha, lambda: _on_white(pixels), lambda: pixels[..., :3])
+def _decode_extra(name: str, data: tf.Tensor, parts: Bytes, max_pixels: tf.Tensor | int, operations: Any) -> tf.Tensor:
+    header = extra_formats.read_header(name, parts)
+    return extra_formats.decode(name, _checked(data, header, max_pixels), header, operations)
 
 
 def _on_white(pixels: tf.Tensor) -> tf.Tensor:

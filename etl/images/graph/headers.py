@@ -1,4 +1,4 @@
-"""Headers read inside the graph, to the letter as `sniff` reads them; JPEG, PNG and GIF are in `graph_walks`."""
+"""Headers read inside the graph, to the letter as `sniff` reads them; JPEG and PNG are in `walks`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from etl.images.graph.bytes import Bytes, block, equals, is_in, little, window
-from etl.images.graph.exif import parse_orientation
-from etl.images.header import FORMATS, MAX_WEBP_CHUNKS, SIGNATURES, Flaw
+from etl.images.graph.bytes import Bytes, equals, is_in, little, window
+from etl.images.header import FORMATS, SIGNATURES, Flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,6 @@ class GraphHeader:
         has_alpha: PNG: it has an alpha channel or a see-through colour.
         bits: BMP: 24 or 32 bits a pixel; positive where the rows go from bottom to top, else negative.
         start: BMP: where the pixels begin; JPEG: where the frame header does.
-        end: GIF: where the first frame ends.
     """
 
     flaw: tf.Tensor
@@ -33,7 +31,6 @@ class GraphHeader:
     has_alpha: tf.Tensor | bool = False
     bits: tf.Tensor | int = 0
     start: tf.Tensor | int = 0
-    end: tf.Tensor | int = 0
 
 
 def find_format(data: Bytes) -> tf.Tensor:
@@ -75,49 +72,20 @@ def bmp_header(data: Bytes) -> GraphHeader:
 
 
 def webp_header(data: Bytes) -> GraphHeader:
-    """Reads a WebP's header and looks for its EXIF chunk."""
+    """Reads the header of a WebP of one chunk: alpha, animation, orientation and notes are in files of several."""
     head = window(data, 0, 30)
-    kind = head[12:16]
+    kind, bits = head[12:16], little(head[21:25])
     is_lossy = equals(kind, b"VP8 ") & equals(head[23:26], b"\x9d\x01\x2a") & (data.size >= 30)
     is_lossless = equals(kind, b"VP8L") & (head[20] == 0x2F)
-    is_extended = equals(kind, b"VP8X") & (data.size >= 30)
-    bits, flags = little(head[21:25]), head[20]
-
-    def pick(lossy: tf.Tensor, lossless: tf.Tensor, extended: tf.Tensor) -> tf.Tensor:
-        return tf.where(is_lossy, lossy, tf.where(is_lossless, lossless, extended))
-
-    width = pick(little(head[26:28]) % 16384, bits % 16384 + 1, little(head[24:27]) + 1)
-    height = pick(little(head[28:30]) % 16384, bits // 16384 % 16384 + 1, little(head[27:30]) + 1)
-    has_alpha = (is_lossless & (bits // (1 << 28) % 2 == 1)) | (is_extended & (flags // 16 % 2 == 1))
+    width = tf.where(is_lossy, little(head[26:28]) % 16384, bits % 16384 + 1)
+    height = tf.where(is_lossy, little(head[28:30]) % 16384, bits // 16384 % 16384 + 1)
+    has_alpha = is_lossless & (bits // (1 << 28) % 2 == 1)
     flaw = first_flaw(
         ((data.size < 25) | (little(head[4:8]) + 8 > data.size), Flaw.TRUNCATED),
-        (~(is_lossy | is_lossless | is_extended) | (width == 0) | (height == 0), Flaw.CORRUPT),
-        (is_extended & (flags // 2 % 2 == 1), Flaw.ANIMATED_WEBP),
-        (has_alpha, Flaw.ALPHA_WEBP),
+        (equals(kind, b"VP8X") | has_alpha, Flaw.ODD_WEBP),
+        (~(is_lossy | is_lossless) | (width == 0) | (height == 0), Flaw.CORRUPT),
     )
-    orientation = tf.cond(
-        is_extended & (flags // 8 % 2 == 1), lambda: _webp_orientation(data), lambda: tf.constant(1, tf.int64)
-    )
-    return GraphHeader(flaw, height, width, orientation)
-
-
-def _webp_orientation(data: Bytes) -> tf.Tensor:
-    def walk(step: tf.Tensor, at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        values = window(data, at, 14)
-        after = at + 8 + little(values[4:8])
-        prefix = tf.where(equals(values[8:], b"Exif\0\0"), tf.constant(6, tf.int64), tf.constant(0, tf.int64))
-        is_exif = equals(values[:4], b"EXIF")
-        start, end = tf.where(is_exif, at + 8 + prefix, start), tf.where(is_exif, after, end)
-        return step + 1, after + after % 2, start, end
-
-    zero = tf.constant(0, tf.int64)
-    _, _, start, end = tf.while_loop(
-        lambda step, at, start, _: (at + 8 <= data.size) & (start == 0) & (step < MAX_WEBP_CHUNKS),
-        walk,
-        (0, tf.constant(12, tf.int64), zero, zero),
-        parallel_iterations=1,
-    )
-    return parse_orientation(block(data, start, end))
+    return GraphHeader(flaw, height, width)
 
 
 def first_flaw(*tests: tuple[tf.Tensor, tf.Tensor | int]) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Walks through JPEG, PNG and GIF files inside the graph, to the letter as `sniff` and `gif` walk.
+"""Walks through JPEG and PNG files inside the graph, to the letter as `sniff` walks.
 
 The loops are bounded, so that no file keeps a server busy; the bounds and the names of the flaws are `header`'s.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from etl.images.graph.bytes import Bytes, big, block, equals, is_in, little, window
+from etl.images.graph.bytes import Bytes, big, block, equals, is_in, window
 from etl.images.graph.exif import parse_orientation
 from etl.images.graph.headers import GraphHeader, first_flaw
-from etl.images.header import MAX_GIF_BLOCKS, MAX_SEGMENTS, Flaw
+from etl.images.header import MAX_SEGMENTS, Flaw
 
 # States of a walk; a positive one is the flaw that ended it.
-_WALKING, _FOUND, _IN_IMAGE, _IN_EXTENSION = 0, -1, -2, -3
+_WALKING, _FOUND = 0, -1
 
 # Kinds of JPEG markers; the first two are also how many bytes to pass over.
 _JUNK, _STANDALONE, _SEGMENT, _APP1, _FRAME, _END = 1, 2, 3, 4, 5, 6
@@ -123,71 +123,6 @@ def png_header(data: Bytes) -> GraphHeader:
     )
     orientation = _exif_orientation(data, exif_start, exif_end)
     return GraphHeader(flaw, height, width, orientation, has_alpha=has_trns | is_in(colours, (4, 6)))
-
-
-def gif_header(data: Bytes) -> GraphHeader:
-    """Walks a GIF's blocks to the end of its first frame: the graph never decodes a second, there may be thousands."""
-    head = window(data, 6, 7)
-    width, height = little(head[0:2]), little(head[2:4])
-    table_bytes = _colour_table_bytes(head[4])
-
-    def walk(
-        step: tf.Tensor,
-        at: tf.Tensor,
-        state: tf.Tensor,
-        is_transparent: tf.Tensor,
-        controls: tf.Tensor,
-        has_text: tf.Tensor,
-        frame: tf.Tensor,
-    ) -> tuple[tf.Tensor, ...]:
-        values = window(data, at, 10)
-        is_between = state == _WALKING
-        is_image, is_extension = is_between & (values[0] == 0x2C), is_between & (values[0] == 0x21)
-        is_control = is_extension & (values[1] == 0xF9) & (at + 1 < data.size)
-        is_transparent = tf.where(is_control, values[3] % 2 == 1, is_transparent)
-        controls += tf.cast(is_control, tf.int64)
-        has_text |= is_extension & (values[1] == 0x01)
-        local_bytes = _colour_table_bytes(values[9])
-        frame = tf.where(is_image, tf.concat([values[1:9], [local_bytes]], axis=0), frame)
-        has_size = tf.reduce_all(little(tf.reshape(values[5:9], [2, 2])) > 0) & (width > 0) & (height > 0)
-        is_valid = has_size & (table_bytes + local_bytes > 0)
-        after_between = tf.where(
-            is_image,
-            tf.where(at + 10 > data.size, Flaw.TRUNCATED, tf.where(is_valid, _IN_IMAGE, Flaw.CORRUPT)),
-            tf.where(is_extension, _IN_EXTENSION, Flaw.CORRUPT),
-        )
-        ends_blocks = values[0] == 0
-        after_block = tf.where(ends_blocks, tf.where(state == _IN_IMAGE, _FOUND, _WALKING), state)
-        next_state = tf.where(at >= data.size, Flaw.TRUNCATED, tf.where(is_between, after_between, after_block))
-        skip_between = tf.where(is_image, 11 + local_bytes, tf.constant(2, tf.int64))
-        after = at + tf.where(is_between, skip_between, 1 + values[0])
-        # Text is refused as soon as its blocks have ended.
-        next_state = tf.where(has_text & (next_state == _WALKING), Flaw.UNSUPPORTED, next_state)
-        return step + 1, after, next_state, is_transparent, controls, has_text, frame
-
-    no, zero = tf.constant(False), tf.constant(0, tf.int64)
-    _, end, state, is_transparent, controls, _, frame = tf.while_loop(
-        lambda step, at, state, *_: (state <= 0) & (state != _FOUND) & (step < MAX_GIF_BLOCKS),
-        walk,
-        (0, 13 + table_bytes, _WALKING, no, zero, no, tf.zeros([9], tf.int64)),
-        parallel_iterations=1,
-    )
-    left, top, columns, rows = (little(frame[i : i + 2]) for i in (0, 2, 4, 6))
-    is_partial = (left != 0) | (top != 0) | (columns != width) | (rows != height)
-    flaw = first_flaw(
-        (data.size < 13, Flaw.TRUNCATED),
-        (state > 0, state),
-        (state != _FOUND, Flaw.LONG_GIF),
-        (is_partial, Flaw.PARTIAL_GIF),
-        (controls > 1, Flaw.CONTROLS_GIF),
-        (is_transparent, Flaw.TRANSPARENT_GIF),
-    )
-    return GraphHeader(flaw, height, width, end=end)
-
-
-def _colour_table_bytes(flags: tf.Tensor) -> tf.Tensor:
-    length = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8)
-    return tf.where(flags >= 128, length, tf.constant(0, tf.int64))
 
 
 def _exif_orientation(data: Bytes, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:

@@ -197,7 +197,7 @@ def test_gifs(at: tuple[int, int], local: bool, interlaced: bool) -> None:
             data = gif(indices, before, at=at, local=local, interlaced=interlaced)
             check(data, expected(holes[-1] if holes else None), 0)
             if number > 1 and at == (0, 0):
-                assert sniff(data).flaw is Flaw.CONTROLS_GIF
+                assert sniff(data).flaw is Flaw.GIF
 
 
 def test_gifs_that_end_early_or_write_text() -> None:

@@ -115,7 +115,7 @@ def test_a_gif_of_many_blocks_is_left_to_pillow() -> None:
         return gif[:at] + b"\x21\xfe" + b"\x01x" * (number - 2) + b"\0" + gif[at:]
 
     assert sniff(with_comments(MAX_GIF_BLOCKS - blocks)).flaw is Flaw.NONE
-    assert sniff(with_comments(MAX_GIF_BLOCKS - blocks + 1)).flaw is Flaw.LONG_GIF
+    assert sniff(with_comments(MAX_GIF_BLOCKS - blocks + 1)).flaw is Flaw.GIF
 
 
 def find_blocks(gif: bytes, at: int) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from etl.errors import ConfigError, DatasetError, run_main
 from etl.format import manifest
@@ -140,7 +141,12 @@ def test_an_image_that_cannot_be_used_ends_a_run_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], photo_files: dict[str, list[Path]]
 ) -> None:
     (tmp_path / "text.jpg").write_text("no image")
-    for name, message in (("none.jpg", "none.jpg; No such file"), ("text.jpg", "no image")):
+    Image.new("RGB", (8, 8)).save(tmp_path / "moving.gif")
+    for name, message in (
+        ("none.jpg", "none.jpg; No such file"),
+        ("text.jpg", "no image"),
+        ("moving.gif", "a GIF cannot be decoded here; convert it to a JPEG in RGB first"),
+    ):
         files = [*photo_files["train"][:5], tmp_path / name]
         path = write(tmp_path / f"{name}.jsonl", [line(each, "x") for each in files])
         flags = ["--data_dir", path, "--output_dir", str(tmp_path / name.split(".")[0]), *FLAGS, "--image_size", "20"]

@@ -15,13 +15,13 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageFilter
+from PIL import Image, ImageFilter
 
 from etl.errors import ConfigError, RecordError
 from etl.images import normalise
 from etl.images.graph import decoding, extra
-from etl.images.header import MAX_JP2_BYTES, Flaw
-from tests.etl.images.drawing import SIZE, encode, encode_image, patched, picture, stored_for, tiff
+from etl.images.header import Flaw
+from tests.etl.images.drawing import encode, encode_image, patched, picture, tiff
 
 Decode = Callable[[bytes], np.ndarray]
 
@@ -33,6 +33,8 @@ NOISE = np.random.default_rng(3).integers(0, 256, (61, 47, 3), np.uint8)
 SOFT = np.asarray(Image.fromarray(NOISE).filter(ImageFilter.GaussianBlur(1)))
 
 MAX_PIXELS = 400_000
+KINDS = ("TIFF", "JPEG2000", "AVIF")
+PLAIN = {"AVIF": {"subsampling": "4:4:4"}}
 
 
 def is_available() -> bool:
@@ -66,7 +68,6 @@ def test_a_package_for_another_tensorflow_is_one_line(tmp_path: Path, monkeypatc
     facts.parent.mkdir()
     facts.write_text("Metadata-Version: 2.1\nName: tensorflow-io\nVersion: 0.37.1\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(extra, "_loaded", [])
     with pytest.raises(ConfigError) as caught:
         extra.load("--serving_formats", "extra")
     assert str(caught.value) == (
@@ -76,7 +77,6 @@ def test_a_package_for_another_tensorflow_is_one_line(tmp_path: Path, monkeypatc
 
 
 def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extra, "_loaded", [])
     monkeypatch.setitem(sys.modules, "tensorflow_io", None)
     with pytest.raises(
         ConfigError, match="^--x: got 'extra', expected tensorflow-io, which is not installed; AVIF, TIF"
@@ -85,39 +85,21 @@ def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def exact_files() -> dict[str, bytes]:
-    files = {
+    return {
         "tiff": encode(TRUTH, "TIFF"),
+        "tiff_grey": encode(GREY, "TIFF"),
+        "tiff_noise": encode(NOISE, "TIFF"),
+        "tiff_big_endian": tiff(TRUTH, order=">"),
         "tiff_pages": encode(TRUTH, "TIFF", save_all=True, append_images=[Image.fromarray(255 - TRUTH)]),
         "tiff_trailing": encode(TRUTH, "TIFF") + bytes(99),
-        "tiff_predictor": encode(TRUTH, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 2}),
-        "tiff_old_deflate": encode(TRUTH, "TIFF", compression="tiff_deflate"),
         "tiff_1x1": encode(TRUTH[:1, :1], "TIFF"),
         "jp2": encode(TRUTH, "JPEG2000"),
+        "jp2_grey": encode(GREY, "JPEG2000"),
         "jp2_lossy": encode(SOFT, "JPEG2000", irreversible=True, quality_mode="rates", quality_layers=[12]),
         "jp2_levels": encode(SOFT, "JPEG2000", num_resolutions=2, progression="RPCL"),
         "jp2_plain_colours": encode(SOFT, "JPEG2000", mct=0),
-        "jp2_rgba": encode(RGBA, "JPEG2000"),
-        "jp2_grey": encode(GREY, "JPEG2000"),
         "jp2_1x1": encode(TRUTH[:1, :1], "JPEG2000"),
-        "avif_grey": encode(GREY, "AVIF", subsampling="4:0:0"),
-        "avif_grey_narrow": encode(GREY, "AVIF", subsampling="4:0:0", range="limited"),
     }
-    for deflate in (False, True):
-        name = "deflated" if deflate else "raw"
-        options = {"compression": "tiff_adobe_deflate"} if deflate else {}
-        files |= {
-            f"tiff_{name}_noise": encode(NOISE, "TIFF", **options),
-            f"tiff_{name}_grey": encode(GREY, "TIFF", **options),
-            f"tiff_{name}_grey_16": encode(WIDE, "TIFF", **options),
-            f"tiff_{name}_rgba": encode(RGBA, "TIFF", **options),
-        }
-        for order in "<>":
-            for shape in ({"tile": 32}, {"rows": 7}, {}):
-                key = f"tiff_{name}_{'little' if order == '<' else 'big'}_{shape}"
-                files[key] = tiff(TRUTH, order=order, deflate=deflate, **shape)
-                if "tile" not in shape:
-                    files[f"{key}_16"] = tiff(WIDE, order=order, deflate=deflate, **shape)
-    return files
 
 
 def test_the_same_pixels_to_the_bit(decode: Decode) -> None:
@@ -125,100 +107,73 @@ def test_the_same_pixels_to_the_bit(decode: Decode) -> None:
         np.testing.assert_array_equal(decode(data), normalise.decode_rgb(data), err_msg=name)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientations(decode: Decode, orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    turned = stored_for(TRUTH, orientation)
-    for tags in ({}, {"order": ">"}, {"tile": 16}):
-        np.testing.assert_array_equal(decode(tiff(turned, t274=orientation, **tags)), TRUTH)
-    # Grey, which is equal to the bit: of colours a few pixels may be a level off.
-    avif = encode(turned[..., 0], "AVIF", subsampling="4:0:0", quality=100, exif=exif)
-    np.testing.assert_array_equal(decode(avif), normalise.decode_rgb(avif))
-    assert np.abs(decode(avif)[..., 0].astype(int) - GREY).max() <= 4
-
-
-@pytest.mark.parametrize("samples", ["full", "limited"])
-@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
-def test_avif_differs_in_a_few_pixels_at_the_limits(decode: Decode, subsampling: str, samples: str) -> None:
-    pictures = {"drawn": TRUTH, "noise": NOISE, "soft": SOFT, "small": NOISE[:3, :5], "dot": NOISE[:1, :1]}
-    for name, pixels in pictures.items():
-        for quality in (30, 95):
-            data = encode(pixels, "AVIF", subsampling=subsampling, range=samples, quality=quality)
-            expected = normalise.decode_rgb(data).astype(int)
-            difference = np.abs(decode(data) - expected)
-            assert difference.mean() < 0.1, name
-            # Of what lies within the range, and its neighbours, hardly anything.
-            assert (difference > 0).mean() < 0.08, name
-            assert difference.max() <= (40 if name == "noise" else 12), name
+def test_avif_is_a_level_off_at_most(decode: Decode) -> None:
+    for name, pixels, levels in (("drawn", TRUTH, 1), ("soft", SOFT, 1), ("dot", SOFT[:1, :1], 1), ("noise", NOISE, 2)):
+        for quality in (30, 75, 95):
+            data = encode(pixels, "AVIF", subsampling="4:4:4", quality=quality)
+            difference = decode(data).astype(int) - normalise.decode_rgb(data)
+            assert np.abs(difference).max() <= levels, name
 
 
 def test_photographs_in_avif(decode: Decode, real_data: Path) -> None:
     for path in sorted(real_data.glob("flower_photos/*/*.jpg"))[::300]:
         with Image.open(path) as image:
             image.thumbnail((150, 130))
-            data = encode_image(image, "AVIF")
-        difference = np.abs(decode(data).astype(int) - normalise.decode_rgb(data))
-        assert (difference > 0).mean() < 0.01, path
-        assert difference.mean() < 0.02, path
-
-
-def test_notes_beside_the_picture_change_nothing(decode: Decode) -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "a maker"
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    plain = decode(encode(SOFT, "AVIF"))
-    np.testing.assert_array_equal(decode(encode(SOFT, "AVIF", exif=exif)), plain)
-    np.testing.assert_array_equal(decode(encode(SOFT, "AVIF", icc_profile=profile)), plain)
+            data = encode_image(image, "AVIF", subsampling="4:4:4")
+        difference = decode(data).astype(int) - normalise.decode_rgb(data)
+        assert np.abs(difference).max() <= 1, path
 
 
 def refused_files() -> list[tuple[str, bytes, Flaw]]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
     others = {"save_all": True, "append_images": [Image.fromarray(255 - TRUTH)]}
-    palette = Image.fromarray(TRUTH).quantize(32)
-    jp2, avif = encode(TRUTH, "JPEG2000"), encode(TRUTH, "AVIF")
-    matrix = avif.index(b"colrnclx") + 13
+    jp2, avif = encode(TRUTH, "JPEG2000"), encode(TRUTH, "AVIF", subsampling="4:4:4")
+    large = {name: encode(np.zeros((700, 700, 3), np.uint8), name, **PLAIN.get(name, {})) for name in KINDS}
     odd_tiffs = {
-        "tiff_cmyk": encode(TRUTH, "TIFF", "CMYK"),
-        "tiff_palette": encode_image(palette, "TIFF"),
-        "tiff_grey_alpha": encode_image(Image.fromarray(RGBA).convert("LA"), "TIFF"),
-        "tiff_1_bit": encode(GREY, "TIFF", "1"),
-        "tiff_ycbcr": encode_image(Image.fromarray(TRUTH).convert("YCbCr"), "TIFF"),
-        "tiff_big": encode(TRUTH, "TIFF", big_tiff=True),
-        "tiff_white_is_zero": tiff(GREY, t262=0),
-        "tiff_wide_rgb": tiff(TRUTH.astype(np.uint16) * 257),
-        "tiff_wide_tiles": tiff(WIDE, tile=32),
-        "tiff_fill_order": tiff(GREY, t266=2),
-        **{
-            f"tiff_{name}": encode(TRUTH, "TIFF", compression=name)
-            for name in ("tiff_lzw", "packbits", "jpeg", "zstd", "lzma")
-        },
+        "cmyk": encode(TRUTH, "TIFF", "CMYK"),
+        "palette": encode_image(Image.fromarray(TRUTH).quantize(32), "TIFF"),
+        "alpha": encode(RGBA, "TIFF"),
+        "1_bit": encode(GREY, "TIFF", "1"),
+        "16_bits": encode(WIDE, "TIFF"),
+        "wide_rgb": tiff(TRUTH.astype(np.uint16) * 257),
+        "big": encode(TRUTH, "TIFF", big_tiff=True),
+        "white_is_zero": tiff(GREY, t262=0),
+        "fill_order": tiff(GREY, t266=2),
+        "turned": tiff(TRUTH, t274=6),
+        "tiles": tiff(TRUTH, tile=32),
+        "strips": tiff(TRUTH, rows=7),
+        "deflated": tiff(TRUTH, deflate=True),
+        "lzw": encode(TRUTH, "TIFF", compression="tiff_lzw"),
+        "cut": encode(TRUTH, "TIFF")[:-1],
+        "short_strip": tiff(TRUTH, t279=99),
     }
     odd_jp2s = {
-        "jp2_codestream": encode(TRUTH, "JPEG2000", no_jp2=True),
-        "jp2_tiles": encode(TRUTH, "JPEG2000", tile_size=(64, 64)),
-        "jp2_grey_16": encode(WIDE, "JPEG2000"),
-        "jp2_grey_alpha": encode_image(Image.fromarray(RGBA).convert("LA"), "JPEG2000"),
-        "jp2_ycc": encode_image(Image.fromarray(TRUTH).convert("YCbCr"), "JPEG2000"),
+        "codestream": encode(TRUTH, "JPEG2000", no_jp2=True),
+        "tiles": encode(TRUTH, "JPEG2000", tile_size=(64, 64)),
+        "grey_16": encode(WIDE, "JPEG2000"),
+        "alpha": encode(RGBA, "JPEG2000"),
+        "ycc": encode_image(Image.fromarray(TRUTH).convert("YCbCr"), "JPEG2000"),
+        "large": jp2[:-2] + bytes(1 << 20) + jp2[-2:],
+        "cut": jp2[:-2],
+        "cut_early": jp2[:60],
     }
     odd_avifs = {
-        "avif_alpha": encode(RGBA, "AVIF"),
-        "avif_animated": encode(TRUTH, "AVIF", **others),
-        "avif_bt709": patched(avif, matrix, b"\x01"),
-        "avif_unknown_matrix": patched(avif, matrix, b"\x02"),
+        "halved_chroma": encode(TRUTH, "AVIF"),
+        "grey": encode(GREY, "AVIF", subsampling="4:0:0"),
+        "narrow": encode(TRUTH, "AVIF", subsampling="4:4:4", range="limited"),
+        "alpha": encode(RGBA, "AVIF", subsampling="4:4:4"),
+        "turned": encode(TRUTH, "AVIF", subsampling="4:4:4", exif=exif),
+        "animated": encode(TRUTH, "AVIF", subsampling="4:4:4", **others),
+        "bt709": patched(avif, avif.index(b"colrnclx") + 13, b"\x01"),
+        "cut": avif[:-1],
+        "cut_early": avif[:100],
     }
     return [
         *((name, data, Flaw.ODD_TIFF) for name, data in odd_tiffs.items()),
         *((name, data, Flaw.ODD_JP2) for name, data in odd_jp2s.items()),
         *((name, data, Flaw.ODD_AVIF) for name, data in odd_avifs.items()),
-        ("jp2_large", jp2 + bytes(MAX_JP2_BYTES - len(jp2)), Flaw.LARGE_JP2),
-        ("tiff_cut", encode(TRUTH, "TIFF")[:-1], Flaw.TRUNCATED),
-        ("tiff_short_strip", tiff(TRUTH, t279=99), Flaw.TRUNCATED),
-        ("jp2_cut", jp2[:-2], Flaw.TRUNCATED),
-        ("jp2_cut_early", jp2[:60], Flaw.TRUNCATED),
-        ("avif_cut", avif[:100], Flaw.TRUNCATED),
-        ("tiff_many_pixels", encode(np.zeros((700, 700, 3), np.uint8), "TIFF"), Flaw.TOO_MANY_PIXELS),
-        ("jp2_many_pixels", encode(np.zeros((700, 700, 3), np.uint8), "JPEG2000"), Flaw.TOO_MANY_PIXELS),
-        ("avif_many_pixels", encode(np.zeros((700, 700, 3), np.uint8), "AVIF"), Flaw.TOO_MANY_PIXELS),
+        *((name, data, Flaw.TOO_MANY_PIXELS) for name, data in large.items()),
     ]
 
 
@@ -232,56 +187,26 @@ def test_what_would_be_other_pixels_is_refused_by_name(decode: Decode) -> None:
 def test_a_large_jpeg_2000_is_read_to_its_end(decode: Decode) -> None:
     pixels = np.random.default_rng(9).integers(0, 256, (562, 562, 3), np.uint8)
     data = encode(pixels, "JPEG2000")
-    assert 0.9 * MAX_JP2_BYTES < len(data) < MAX_JP2_BYTES
+    assert 0.9 * (1 << 20) < len(data) < 1 << 20
     np.testing.assert_array_equal(decode(data), pixels)
 
 
-def test_a_damaged_strip_is_no_picture(decode: Decode) -> None:
-    data = encode(NOISE, "TIFF", compression="tiff_adobe_deflate")
-    for at in range(400, len(data) - 400, 700):
-        damaged = patched(data, at, bytes([data[at] ^ 0x55]))
-        with pytest.raises(tf.errors.OpError):
-            decode(damaged)
-
-
 def test_the_others_are_decoded_as_without(decode: Decode) -> None:
-    for kind in ("JPEG", "PNG", "GIF", "BMP"):
+    for kind in ("JPEG", "PNG", "BMP"):
         data = encode(TRUTH, kind)
         np.testing.assert_array_equal(decode(data), decoding.decode_rgb(data))
     with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(Flaw.CMYK_JPEG.message)):
         decode(encode(TRUTH, "JPEG", "CMYK"))
 
 
-def test_resized_alike_in_every_way_of_calling(decode: Decode, tmp_path: Path) -> None:
-    operations = extra.load("argument", "extra")
-    files = [encode(TRUTH, kind) for kind in ("TIFF", "JPEG2000", "JPEG")]
-    expected = [normalise.load_pixels(data, height=SIZE[0], width=SIZE[1], resize="pad") for data in files]
-    eager = [decoding.decode_resized(data, *SIZE, "pad", extra=operations).numpy() for data in files]
-    np.testing.assert_array_equal(eager, expected)
-    module = tf.Module()
-    module.decode = tf.function(
-        lambda data: tf.map_fn(
-            lambda one: decoding.decode_resized(one, *SIZE, "pad", extra=operations),
-            data,
-            fn_output_signature=tf.TensorSpec((*SIZE, 3), tf.uint8),
-        ),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-        autograph=False,
-    )
-    tf.saved_model.save(module, str(tmp_path / "model"))
-    np.testing.assert_array_equal(tf.saved_model.load(str(tmp_path / "model")).decode(tf.constant(files)), expected)
-
-
 def small_files() -> tuple[bytes, ...]:
     small = np.asarray(Image.fromarray(TRUTH).resize((28, 20)))
-    deflated = {"compression": "tiff_adobe_deflate"}
     return (
         encode(small, "TIFF"),
-        encode(small, "TIFF", **deflated),
-        tiff(small, order=">", tile=16),
+        encode(small[..., 0], "TIFF"),
+        tiff(small, order=">"),
         encode(small, "JPEG2000"),
         encode(small, "AVIF", subsampling="4:4:4"),
-        encode(small, "AVIF"),
     )
 
 
