@@ -99,7 +99,7 @@ COMMANDS: list[tuple[str, Sequence[str], str]] = [
     ("etl.inspect", ["data", "--compare", "{}"], "--compare"),
     ("etl.inspect", ["data", "--sheet", "{}"], "--sheet"),
     ("etl.card.__main__", ["{}"], "DIR"),
-    ("etl.sources.synthetic", ["{}"], "DIR"),
+    ("etl.sources.synthetic.command", ["{}"], "DIR"),
     ("trainer.task", ["--output_dir", "out", "--data_dir", "{}"], "--data_dir"),
     ("trainer.task", ["--data_dir", "data", "--output_dir", "{}"], "--output_dir"),
     ("trainer.task", ["--data_dir", "data", "--output_dir", "out", "--model_dir", "{}"], "--model_dir"),
