@@ -213,10 +213,11 @@ def _room(module: str) -> str:
 
 
 def _circles(arrows: list[Arrow]) -> Iterator[list[str]]:
-    """Yields circles of imports, each once, from its first module by name; those for type checkers close none."""
+    """Yields circles of imports, each once, from its first module by name; an import for type checkers counts too."""
     graph: dict[str, set[str]] = {}
     for arrow in arrows:
-        if not arrow.for_types and arrow.target != arrow.source:
+        # A package's own file names for type checkers what it hands out late.
+        if arrow.target != arrow.source and not (arrow.for_types and arrow.source in PACKAGES):
             graph.setdefault(arrow.source, set()).add(arrow.target)
     for start in sorted(graph):
         # Breadth first, to the shortest way back, through modules that come later by name.

@@ -77,6 +77,11 @@ BREACHES = [
         "etl.plan.plan, line .*: imports etl.work.unit, from a floor above",
     ),
     ("etl/errors/__init__.py", "from etl.paths import check", "a circle: etl.errors -> etl.paths -> etl.errors"),
+    (
+        "etl/errors/__init__.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from etl.paths import check",
+        "a circle: etl.errors -> etl.paths -> etl.errors",
+    ),
     # A circle of rooms, and none of modules.
     ("etl/errors/reasons.py", "from etl.process import terminal", "a circle: etl.errors -> etl.process -> etl.errors"),
     ("etl/plan_b.py", "from etl.plan.plan import x", "etl.plan_b is on none of FLOORS"),
@@ -119,18 +124,6 @@ def test_a_planted_breach_is_found(copied: Path, name: str, line: str, found: st
     finally:
         path.write_text(whole)
     assert any(re.search(found, breach) for breach in breaches), breaches
-
-
-def test_what_only_type_checkers_import_closes_no_circle(copied: Path) -> None:
-    path = copied / "etl" / "errors" / "__init__.py"
-    whole = path.read_text()
-    try:
-        path.write_text(
-            f"{whole}\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from etl.paths import check\n"
-        )
-        assert find_breaches(copied) == []
-    finally:
-        path.write_text(whole)
 
 
 def test_what_the_trainer_shares_loads_nothing_else_of_the_etl() -> None:

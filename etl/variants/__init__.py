@@ -9,16 +9,13 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from etl.format import encodings
 from etl.format.features import FeatureSpec
 from etl.format.schema import COMMON_FEATURES
 from etl.format.tfrecord import frame_record
 from etl.variants.base import EncodedImage, Variant
-
-if TYPE_CHECKING:
-    from etl.config import EtlConfig
+from etl.variants.settings import Settings
 
 # Name on the command line -> module.
 VARIANTS: dict[str, str] = {
@@ -35,12 +32,12 @@ def find(name: str) -> Variant:
     return variant
 
 
-def chosen(config: EtlConfig) -> list[Variant]:
+def chosen(config: Settings) -> list[Variant]:
     """Returns the variants that a run writes."""
     return [find(name) for name in config.variants]
 
 
-def features(config: EtlConfig, name: str, extras: Mapping[str, FeatureSpec]) -> Mapping[str, FeatureSpec]:
+def features(config: Settings, name: str, extras: Mapping[str, FeatureSpec]) -> Mapping[str, FeatureSpec]:
     """Describes all features of a variant's examples, by name.
 
     Args:
@@ -54,13 +51,13 @@ def features(config: EtlConfig, name: str, extras: Mapping[str, FeatureSpec]) ->
     return dict(sorted({**own, **COMMON_FEATURES, **extras}.items()))
 
 
-def fixed_bytes(config: EtlConfig, name: str) -> int | None:
+def fixed_bytes(config: Settings, name: str) -> int | None:
     """Returns the bytes of every image of a variant in a shard, where they are the same for all; else None."""
     image = find(name).image(config)
     return encodings.of(image).fixed_bytes(image) if config.compression == "none" else None
 
 
-def stored_bytes(image: EncodedImage, config: EtlConfig) -> int:
+def stored_bytes(image: EncodedImage, config: Settings) -> int:
     """Returns the bytes that an encoded image takes in a shard, but for what surrounds it."""
     value = image.value if isinstance(image.value, bytes) else image.value.tobytes()
     if config.compression == "none":

@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from etl.backbones.weights import Weights
 from etl.cli import import_tensorflow
 from etl.format.features import ImageSpec
-
-if TYPE_CHECKING:
-    from etl.config import EtlConfig
+from etl.variants.settings import Settings
 
 # Of the feature that holds an image: bytes, or float32 numbers.
 Value = bytes | np.ndarray
@@ -68,7 +66,7 @@ class Variant(ABC):
     name: ClassVar[str]
     unit_size: ClassVar[int | None] = None
 
-    def check(self, config: EtlConfig) -> None:
+    def check(self, config: Settings) -> None:
         """Checks the configuration of a run that writes this variant; called before it is complete.
 
         Raises:
@@ -76,29 +74,29 @@ class Variant(ABC):
         """
         del config
 
-    def size(self, config: EtlConfig) -> tuple[int, int] | None:
+    def size(self, config: Settings) -> tuple[int, int] | None:
         """Returns (height, width) that images are resized to; None where each keeps its own."""
         return config.image_size
 
     @abstractmethod
-    def image(self, config: EtlConfig) -> ImageSpec:
+    def image(self, config: Settings) -> ImageSpec:
         """Describes how images are stored."""
 
     @abstractmethod
-    def open(self, config: EtlConfig) -> Encoder:
+    def open(self, config: Settings) -> Encoder:
         """Makes an encoder, which imports TensorFlow."""
 
-    def keeps_files(self, config: EtlConfig) -> bool:
+    def keeps_files(self, config: Settings) -> bool:
         """Tells whether a plain JPEG takes as many bytes in a shard as in its own file."""
         del config
         return False
 
-    def weights(self, config: EtlConfig) -> Weights | None:
+    def weights(self, config: Settings) -> Weights | None:
         """Returns the weights of the network that makes the values, where there is one."""
         del config
         return None
 
-    def check_weights(self, config: EtlConfig, *, load: bool) -> None:
+    def check_weights(self, config: Settings, *, load: bool) -> None:
         """Checks the network's weights before any work.
 
         Args:
@@ -110,13 +108,13 @@ class Variant(ABC):
         """
         del config, load
 
-    def describe_network(self, config: EtlConfig, weights_digests: Sequence[str]) -> Mapping[str, Any] | None:
+    def describe_network(self, config: Settings, weights_digests: Sequence[str]) -> Mapping[str, Any] | None:
         """Describes the network for the manifest, from the digests of the weights that its shards were made with."""
         del config, weights_digests
         return None
 
 
-def make_decoder(config: EtlConfig, size: tuple[int, int] | None) -> Callable[[bytes], np.ndarray]:
+def make_decoder(config: Settings, size: tuple[int, int] | None) -> Callable[[bytes], np.ndarray]:
     """Returns the function from a whole image file to uint8 pixels, (height, width, 3), resized where a size is given.
 
     It raises `RecordError` for what can't be decoded.

@@ -15,9 +15,9 @@ from etl.format.encodings import embedding
 from etl.format.features import ImageSpec
 from etl.format.schema import EMBEDDING_IMAGE_SIZE
 from etl.variants.base import EncodedImage, Encoder, Value, Variant, make_decoder
+from etl.variants.settings import Settings
 
 if TYPE_CHECKING:
-    from etl.config import EtlConfig
     from etl.variants.network import Network
 
 _OPTION = "--embedding_weights"
@@ -30,31 +30,31 @@ class Embedding(Variant):
     # So that small data sets still spread over a cluster: an embedding costs more to make than to move.
     unit_size = 256
 
-    def check(self, config: EtlConfig) -> None:
+    def check(self, config: Settings) -> None:
         """A network needs weights."""
         if config.embedding_weights is None:
             raise ConfigError(
                 _OPTION, None, "imagenet or a file of weights", "the embedding variant needs a network's weights"
             )
 
-    def size(self, config: EtlConfig) -> tuple[int, int]:
+    def size(self, config: Settings) -> tuple[int, int]:
         """Returns the network's."""
         del config
         return EMBEDDING_IMAGE_SIZE
 
-    def image(self, config: EtlConfig) -> ImageSpec:
+    def image(self, config: Settings) -> ImageSpec:
         """Vectors."""
         return ImageSpec(embedding.ENCODING.name, "float32", self.size(config), config.resize)
 
-    def open(self, config: EtlConfig) -> Encoder:
+    def open(self, config: Settings) -> Encoder:
         """Makes an encoder with this process's network."""
         return _EmbeddingEncoder(make_decoder(config, self.size(config)), _load_network(config))
 
-    def weights(self, config: EtlConfig) -> Weights:
+    def weights(self, config: Settings) -> Weights:
         """Returns those of the configuration."""
         return Weights(config.embedding_weights, _OPTION, storage.read_bytes)
 
-    def check_weights(self, config: EtlConfig, *, load: bool) -> None:
+    def check_weights(self, config: Settings, *, load: bool) -> None:
         """Checks that they are there, or loads them."""
         path = config.embedding_weights or ""
         if load:
@@ -62,7 +62,7 @@ class Embedding(Variant):
         elif path != IMAGENET and not storage.exists(path):
             raise ConfigError(_OPTION, path, "a file that is there")
 
-    def describe_network(self, config: EtlConfig, weights_digests: Sequence[str]) -> Mapping[str, Any]:
+    def describe_network(self, config: Settings, weights_digests: Sequence[str]) -> Mapping[str, Any]:
         """Describes it.
 
         Raises:
@@ -92,7 +92,7 @@ class _EmbeddingEncoder(Encoder):
         return list(self._network.embed(np.stack([image.pixels for image in images])))
 
 
-def _load_network(config: EtlConfig) -> Network:
+def _load_network(config: Settings) -> Network:
     import_tensorflow()
     from etl.variants import network
 

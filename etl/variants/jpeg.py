@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from etl.cli import import_tensorflow
 from etl.format.encodings import jpeg
 from etl.format.features import ImageSpec
 from etl.variants import pixel
 from etl.variants.base import EncodedImage, Encoder, Variant, make_decoder
-
-if TYPE_CHECKING:
-    from etl.config import EtlConfig
+from etl.variants.settings import Settings
 
 # Where a JPEG has to be encoded and nothing is said.
 DEFAULT_QUALITY = 95
@@ -22,18 +18,18 @@ class Jpeg(Variant):
 
     name = "jpeg"
 
-    def size(self, config: EtlConfig) -> tuple[int, int] | None:
+    def size(self, config: Settings) -> tuple[int, int] | None:
         """Beside pixels, which need a size, JPEGs stay as they are unless their quality is asked for too."""
         if pixel.VARIANT.name in config.variants and config.jpeg_quality is None:
             return None
         return config.image_size
 
-    def image(self, config: EtlConfig) -> ImageSpec:
+    def image(self, config: Settings) -> ImageSpec:
         """JPEG files."""
         size = self.size(config)
         return ImageSpec(jpeg.ENCODING.name, "uint8", size, config.resize if size else None)
 
-    def open(self, config: EtlConfig) -> Encoder:
+    def open(self, config: Settings) -> Encoder:
         """Makes an encoder that leaves alone what is plain already and of the right size."""
         import_tensorflow()
         from etl.images import encode, normalise
@@ -54,7 +50,7 @@ class Jpeg(Variant):
 
         return Normaliser() if size is None else Resizer()
 
-    def keeps_files(self, config: EtlConfig) -> bool:
+    def keeps_files(self, config: Settings) -> bool:
         """Where they are neither resized nor compressed."""
         return self.size(config) is None and config.compression == "none"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from etl.errors import ConfigError
 from etl.format.encodings import float_list, raw
 from etl.format.features import ImageSpec
 from etl.variants.base import EncodedImage, Encoder, Value, Variant, make_decoder
-
-if TYPE_CHECKING:
-    from etl.config import EtlConfig
+from etl.variants.settings import Settings
 
 
 class Pixel(Variant):
@@ -21,7 +18,7 @@ class Pixel(Variant):
 
     name = "pixel"
 
-    def check(self, config: EtlConfig) -> None:
+    def check(self, config: Settings) -> None:
         """Bytes need a size."""
         if config.pixel_dtype == "uint8" and config.image_size is None:
             raise ConfigError(
@@ -31,14 +28,14 @@ class Pixel(Variant):
                 "try --image_size 224",
             )
 
-    def image(self, config: EtlConfig) -> ImageSpec:
+    def image(self, config: Settings) -> ImageSpec:
         """Bytes or floats."""
         encoding = raw.ENCODING if config.pixel_dtype == "uint8" else float_list.ENCODING
         return ImageSpec(
             encoding.name, config.pixel_dtype, config.image_size, config.resize if config.image_size else None
         )
 
-    def open(self, config: EtlConfig) -> Encoder:
+    def open(self, config: Settings) -> Encoder:
         """Makes an encoder for the configuration's dtype."""
         return _PixelEncoder(
             make_decoder(config, self.size(config)), _to_bytes if config.pixel_dtype == "uint8" else _to_floats

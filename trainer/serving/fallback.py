@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,8 +14,8 @@ from etl.images.graph.decoding import RESIZES
 from etl.images.header import REFUSAL
 from trainer.serving.export import make_resizer
 
-if TYPE_CHECKING:
-    from trainer.serving.served_model import ServedModel
+# From images of the model's size to its values by output name, one of each an image.
+Answer = Callable[[Sequence[Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Fallback:
         from_files: Whether images are named, and not given.
     """
 
-    pixels: ServedModel
+    pixels: Answer
     bring_to_size: Callable[[tf.Tensor], tf.Tensor]
     from_files: bool
 
@@ -55,18 +55,20 @@ class Fallback:
         return {name: values[0] for name, values in self.pixels([pixels.numpy()]).items()}
 
 
-def make_fallback(pixels: ServedModel, description: Mapping[str, Any], *, from_files: bool) -> Fallback | None:
+def make_fallback(
+    pixels: Answer, shape: tf.TensorShape, description: Mapping[str, Any], *, from_files: bool
+) -> Fallback | None:
     """Makes what answers in place of a signature that takes files.
 
     Args:
         pixels: The same model's signature that takes pixels.
+        shape: Of a batch of them.
         description: What the SavedModel says of itself.
         from_files: Whether the other takes paths, not bytes.
 
     Returns:
         None where the model doesn't say how training brought images to its size: those of earlier releases don't.
     """
-    shape = pixels.inputs[pixels.takes].shape
     if shape.rank != 4 or shape[3] != 3:
         return None
     wanted = _read_resizing([shape[1], shape[2], description.get("resize")])

@@ -176,9 +176,11 @@ def _add_fallbacks(signatures: Mapping[str, ServedModel], description: Mapping[s
     pixels = next((model for model in signatures.values() if model.takes == INPUTS["from_pixels"]), None)
     if pixels is None:
         return
+    shape = pixels.inputs[pixels.takes].shape
     for model in signatures.values():
         if model.takes != pixels.takes and model.gives == pixels.gives:
-            model.fallback = make_fallback(pixels, description, from_files=model.takes == INPUTS["from_filenames"])
+            from_files = model.takes == INPUTS["from_filenames"]
+            model.fallback = make_fallback(pixels, shape, description, from_files=from_files)
 
 
 def _expected(inputs: Sequence[str]) -> str:
