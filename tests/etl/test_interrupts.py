@@ -195,7 +195,8 @@ def test_in_other_threads_commands_run_without_signals() -> None:
 
 HEAD = """
 import atexit, ctypes, os, signal, sys, threading, time
-from etl import interrupts, process
+from etl import interrupts
+from etl.process import lifecycle
 def now(number=signal.SIGINT):
     signal.raise_signal(number)
 def main(argv):
@@ -207,7 +208,7 @@ def main(argv):
 
 def start(work: str) -> subprocess.Popen[str]:
     """Starts a command of its own that does this."""
-    script = f"{HEAD}{work}\nprocess.end_with(main)\n"
+    script = f"{HEAD}{work}\nlifecycle.end_with(main)\n"
     return subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=ROOT,

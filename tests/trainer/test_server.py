@@ -354,5 +354,5 @@ if os.getuid() == 0:
         os.setuid(65534)
     except OSError:
         sys.exit(77)
-sys.exit(run_main(lambda _: listening.taken("127.0.0.1", 80).__enter__() and 0))
+sys.exit(run_main(lambda _: listening.bind("127.0.0.1", 80).__enter__() and 0))
 """

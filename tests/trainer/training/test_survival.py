@@ -194,7 +194,7 @@ def test_two_workers_learn_what_one_learns(data_dir: Path, tmp_path: Path) -> No
 SAVE_WEIGHTS = """
 import sys
 import numpy as np
-from trainer.training.run import run as training
+from trainer.training import run as training
 from trainer.data import load_manifest, resolve
 from trainer.options import parse
 from trainer.training.strategy import make_distribution
