@@ -62,7 +62,10 @@ class Parser(argparse.ArgumentParser):
             raise ConfigError(name, got, f"one of {choices}")
         argument = re.fullmatch(r"argument ([^:]+): (.+)", message)
         if argument:
-            raise ConfigError(argument[1], None, argument[2].replace("expected one argument", "a value"))
+            expected = argument[2].replace("expected one argument", "a value")
+            raise ConfigError(
+                argument[1], None, expected.replace("expected at least one argument", "one or more values")
+            )
         unknown = re.fullmatch(r"unrecognized arguments: (.+)", message)
         if unknown:
             raise unknown_option(unknown[1].split()[0], self.option_names(), self.prog)

@@ -38,7 +38,7 @@ def quantity(number: int, unit: str = "") -> str:
     """Formats a number of things: `1 class`, `1,400 images`; a unit in the singular."""
     if not unit:
         return f"{number:,}"
-    plural = f"{unit}es" if unit.endswith(("s", "x", "ch")) else f"{unit}s"
+    plural = f"{unit}es" if unit.endswith(("s", "x", "tch")) else f"{unit}s"
     return f"{number:,} {unit if number == 1 else plural}"
 
 

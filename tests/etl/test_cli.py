@@ -15,6 +15,7 @@ def parser() -> Parser:
     made.add_argument("--kind", choices=("a", "b"))
     made.add_argument("--needed", required=True)
     made.add_argument("--flag", action="store_true")
+    made.add_argument("--files", nargs="+")
     return made
 
 
@@ -24,6 +25,7 @@ def parser() -> Parser:
         (["--needed", "1", "--size", "x"], "--size: got 'x', expected a whole number from 1 to 9"),
         (["--needed", "1", "--size", "10"], "--size: got '10', expected a whole number from 1 to 9"),
         (["--needed", "1", "--size"], "--size: .*expected a value"),
+        (["--needed", "1", "--files"], "--files: got None, expected one or more values"),
         (["--needed", "1", "--kind", "c"], "--kind: got 'c', expected one of"),
         ([], "--needed: got None, expected a value; see python -m etl.some --help"),
         (["--needed", "1", "--sizes", "3"], r"--sizes: .*did you mean --size\?"),
