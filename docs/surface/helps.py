@@ -24,6 +24,7 @@ COMMANDS = (
     "benchmarks.report",
 )
 COLUMNS = "100"
+ROOT = Path(__file__).parents[2]
 
 
 def record(work: Path) -> Mapping[str, str]:
@@ -33,9 +34,8 @@ def record(work: Path) -> Mapping[str, str]:
     lines = [*COMMANDS, *(f"trainer.vertex {name}" for name in names)]
     done = call_all([f"{line} --help" for line in lines], work, COLUMNS=COLUMNS)
     # Word for word: nothing in a help text changes from run to run but where the checkout and the home folder are.
+    texts = (one.out + one.err if one.code == 0 else one.text(work) for one in done)
     return {
-        f"{line.replace(' ', '.')}.txt": (one.out + one.err if one.code == 0 else one.text(work)).replace(
-            str(work), "WORK"
-        )
-        for line, one in zip(lines, done, strict=True)
+        f"{line.replace(' ', '.')}.txt": text.replace(str(work), "WORK").replace(str(ROOT), "CHECKOUT")
+        for line, text in zip(lines, texts, strict=True)
     }
