@@ -73,7 +73,7 @@ def run(config: TrainConfig, *, overwrite: bool = False, resume: bool = False) -
 
 def _run(config: TrainConfig, *, overwrite: bool, resume: bool, check: Callable[[], None]) -> dict[str, Any] | None:
     """Does what `run` says; `check` raises where another run has taken over the output."""
-    from trainer.serving.export import load_formats
+    from trainer.serving.signatures import load_formats
 
     folders = config.folders
     saved = _find_finished(folders) if resume and not overwrite else None

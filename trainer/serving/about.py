@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainer.serving import instances
-from trainer.serving.export import INPUTS
+from trainer.serving.signatures import INPUTS
 
 if TYPE_CHECKING:
     from trainer.serving.served_model import ServedModel

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import DEFAULT_HEALTH_ROUTE
 from trainer.serving import about
-from trainer.serving.export import INPUTS
 from trainer.serving.instances import BadRequestError, read_request
+from trainer.serving.signatures import INPUTS
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -7,36 +7,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
+
+from etl.images.graph import decoding
+from trainer.serving.signatures import (
+    DESCRIPTION_NAME,
+    EXTRA_DIR,
+    INPUTS,
+    SERVING_FORMATS,
+    SERVING_INPUTS,
+    SIGNATURE,
+    load_formats,
+)
+from trainer.training.objective import make_objective
+
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
     from trainer.data import Data
 
-# Beside the signatures of `INPUTS`: the one that servers call where none is named.
-SIGNATURE = "serving_default"
-# Signature to the one input that it takes. The suffix `_bytes` makes REST servers and their clients agree on base64.
-INPUTS: Mapping[str, str] = {
-    "from_bytes": "image_bytes",
-    "from_filenames": "filenames",
-    "from_pixels": "pixels",
-}
-# For `--serving_input`: which of them `serving_default` is.
-SERVING_INPUTS = tuple(INPUTS.values())
-
-# For `--serving_formats`: what the graph decodes. The first are those that TensorFlow decodes; with the second the
-# model holds tensorflow-io's operations, and loads only where these do.
-SERVING_FORMATS = ("standard", "extra")
-
-# By what a model gives.
-CLASS_OUTPUTS = ("class_int", "class_str", "probabilities", "probability")
-COLOUR_OUTPUTS = ("image_png", "pixels")
-
-# SavedModel's own place for files that TensorFlow doesn't read, and ours in it.
-_EXTRA_DIR = "assets.extra"
-_DESCRIPTION_NAME = "petalstream.json"
-# The description, within the SavedModel.
-DESCRIPTION = f"{_EXTRA_DIR}/{_DESCRIPTION_NAME}"
 
 _ServeBatch = Callable[["tf.Tensor"], "dict[str, tf.Tensor]"]
 
@@ -77,8 +66,6 @@ def export_model(
         ConfigError: `extra` was asked for where tensorflow-io isn't there or doesn't load.
         ValueError: `serving_input` or `serving_formats` is none of its choices.
     """
-    import tensorflow as tf
-
     if serving_input not in SERVING_INPUTS:
         raise ValueError(f"serving_input: got {serving_input!r}, expected one of {', '.join(SERVING_INPUTS)}")
     if serving_formats not in SERVING_FORMATS:
@@ -103,9 +90,9 @@ def export_model(
         "fingerprint": data.fingerprint,
         **facts,
     }
-    extra_dir = folder / _EXTRA_DIR
+    extra_dir = folder / EXTRA_DIR
     extra_dir.mkdir()
-    (extra_dir / _DESCRIPTION_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    (extra_dir / DESCRIPTION_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
@@ -122,28 +109,8 @@ def save_keras(model: keras.Model, path: Path) -> None:
     bare.save(path)
 
 
-def load_formats(serving_formats: str, option: str = "--serving_formats") -> Any:
-    """Returns the operations that decode more formats than TensorFlow's own do; None where none were asked for.
-
-    Args:
-        serving_formats: One of `SERVING_FORMATS`.
-        option: What asks for them, for the error.
-
-    Raises:
-        ConfigError: tensorflow-io isn't there, or doesn't load on this TensorFlow.
-    """
-    if serving_formats == "standard":
-        return None
-
-    from etl.images.graph import extra
-
-    return extra.load(option, serving_formats)
-
-
 def make_signatures(model: keras.Model, data: Data, extra: Any = None) -> dict[str, Any]:
     """Returns the `tf.function` of each signature of `INPUTS`; `extra` is what `load_formats` gave."""
-    import tensorflow as tf
-
     images = tf.TensorSpec([None, *data.image_size, 3], tf.uint8, name=INPUTS["from_pixels"])
     texts = {name: tf.TensorSpec([None], tf.string, name=taken) for name, taken in INPUTS.items()}
     make_answer = {"classes": _make_classifier, "colours": _make_colorizer}[data.gives]
@@ -171,10 +138,6 @@ def make_decoder(data: Data, *, from_files: bool = False, extra: Any = None) -> 
         from_files: Whether it takes paths, not bytes.
         extra: What `load_formats` gave.
     """
-    import tensorflow as tf
-
-    from etl.images.graph import decoding
-
     height, width = data.image_size
     bring_to_size = make_resizer((height, width), data.resize, data.stored)
 
@@ -201,8 +164,6 @@ def make_resizer(
         resize: `pad`, `crop` or `stretch`.
         stored: (height, width, resize) of images that were resized when the data set was written, else None.
     """
-    from etl.images.graph import decoding
-
     first = stored or (*size, resize)
 
     def bring_to_size(image: tf.Tensor) -> tf.Tensor:
@@ -213,8 +174,6 @@ def make_resizer(
 
 
 def _make_classifier(model: keras.Model, data: Data) -> _ServeBatch:
-    import tensorflow as tf
-
     class_names = tf.constant(data.class_names)
 
     def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -231,10 +190,6 @@ def _make_classifier(model: keras.Model, data: Data) -> _ServeBatch:
 
 
 def _make_colorizer(model: keras.Model, data: Data) -> _ServeBatch:
-    import tensorflow as tf
-
-    from trainer.training.objective import make_objective
-
     prepare = make_objective(data.gives).prepare
 
     def colour(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -249,6 +204,4 @@ def _make_colorizer(model: keras.Model, data: Data) -> _ServeBatch:
 
 def to_pixels(colours: tf.Tensor) -> tf.Tensor:
     """Turns colours, floats in [-1, 1], into the nearest uint8 pixels; what lies outside is clipped."""
-    import tensorflow as tf
-
     return tf.cast(tf.round(tf.clip_by_value((colours + 1.0) * 127.5, 0.0, 255.0)), tf.uint8)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.format.parsing import is_text, parse_json
-from trainer.serving.export import INPUTS, SIGNATURE
+from trainer.serving.signatures import INPUTS, SIGNATURE
 
 if TYPE_CHECKING:
     from trainer.serving.served_model import ServedModel

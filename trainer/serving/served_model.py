@@ -17,7 +17,7 @@ from etl.images.messages import explain
 from trainer.files import is_remote, literal_path, read_bytes, read_text
 from trainer.layout import SAVED_MODEL_FILE, find_model
 from trainer.models.releases import release
-from trainer.serving.export import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
+from trainer.serving.signatures import CLASS_OUTPUTS, COLOUR_OUTPUTS, DESCRIPTION, INPUTS, SIGNATURE, load_formats
 
 if TYPE_CHECKING:
     from trainer.serving.fallback import Fallback

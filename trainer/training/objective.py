@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import keras
+import tensorflow as tf
+
+from trainer.layers import Grayscale
 from trainer.models import METRICS
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,6 @@ def _keep(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _measure_classes(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
     """Cross-entropy in nats, and 1 where the likeliest class is the right one."""
-    import keras
-    import tensorflow as tf
-
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
     is_right = tf.argmax(probabilities, axis=-1, output_type=tf.int32) == labels
     return tf.stack([losses, tf.cast(is_right, losses.dtype)], axis=1)
@@ -51,16 +48,10 @@ def _measure_classes(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
 
 def _to_grey_and_colour(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns float32 (B, H, W, 1) and (B, H, W, 3), both in [-1, 1]."""
-    import tensorflow as tf
-
-    from trainer.layers import Grayscale
-
     colours = tf.cast(images, tf.float32) / 255.0
     return Grayscale(dtype="float32")(colours) * 2.0 - 1.0, colours * 2.0 - 1.0
 
 
 def _measure_colours(colours: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
     """Mean squared error of an image, in units of [-1, 1]."""
-    import tensorflow as tf
-
     return tf.reduce_mean(tf.square(tf.cast(predicted, tf.float32) - colours), axis=[1, 2, 3])[:, tf.newaxis]

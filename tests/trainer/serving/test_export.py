@@ -18,9 +18,10 @@ from etl.format import manifest
 from tests.trainer.conftest import CLASS_NAMES, SIZE, Train
 from trainer.config import TrainConfig
 from trainer.data import Data, resolve
-from trainer.serving.export import SIGNATURE, export_model, make_decoder, save_keras, to_pixels
+from trainer.serving.export import export_model, make_decoder, save_keras, to_pixels
 from trainer.serving.predictions import predict
 from trainer.serving.served_model import ServedModel, load
+from trainer.serving.signatures import SIGNATURE
 
 # Runs by itself, without this project: neither `etl` nor `trainer` can be imported in it.
 ALONE = """

@@ -16,9 +16,10 @@ from etl.images import normalise
 from tests.etl.images.drawing import encode
 from trainer.config import TrainConfig
 from trainer.data import Data, resolve
-from trainer.serving.export import DESCRIPTION, make_decoder, make_resizer
+from trainer.serving.export import make_decoder, make_resizer
 from trainer.serving.fallback import Fallback
 from trainer.serving.served_model import ServedModel, load, load_signatures
+from trainer.serving.signatures import DESCRIPTION
 
 
 def make_data(data_dir: Path, **fields: Any) -> Data:

@@ -15,8 +15,8 @@ from PIL import Image
 from etl.errors import ConfigError
 from etl.images import normalise
 from tests.trainer.conftest import Run, Train
-from trainer.serving.export import load_formats
 from trainer.serving.served_model import load
+from trainer.serving.signatures import load_formats
 
 KINDS = {"TIFF": ".tif", "JPEG2000": ".jp2", "AVIF": ".avif"}
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.serving.export import INPUTS
+from trainer.serving.signatures import INPUTS
 from trainer.vertex.api import naming, requests
 from trainer.vertex.api.calls import Call, Session
 

@@ -16,8 +16,8 @@ from etl.images import messages
 from etl.words import quantity
 from trainer.listing import list_files, read_file
 from trainer.serving.answers import add_image_arguments, print_answers
-from trainer.serving.export import COLOUR_OUTPUTS, INPUTS
 from trainer.serving.predictions import BATCH_SIZE
+from trainer.serving.signatures import COLOUR_OUTPUTS, INPUTS
 from trainer.vertex.api import naming, options, requests
 from trainer.vertex.api.calls import Call, Session, print_calls
 from trainer.vertex.api.failures import server_message, status_of
