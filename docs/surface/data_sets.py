@@ -23,6 +23,7 @@ SETS: Mapping[str, str] = {
     "csv": "--source csv --input list.csv --variants jpeg --max_rejected_fraction 0.5",
     "folder": "--source folder --input untidy --variants jpeg --max_rejected_fraction 0.5",
 }
+_STYLE = re.compile(r"<style>\n(.*?)</style>", re.DOTALL)
 _IMAGE = re.compile(r"data:image/(\w+);base64,([A-Za-z0-9+/=]+)")
 
 
@@ -38,7 +39,10 @@ def record(work: Path) -> Mapping[str, str]:
     for name, printed, said in zip(SETS, made, checked, strict=True):
         files[f"{name}/printed.txt"] = printed.text(work) + "\n" + said.text(work)
         files |= {f"{name}/{file}": text for file, text in _texts(work / "out" / name, work).items()}
-    return files
+    # All pages have one style, which is kept once.
+    styles = {found for name in SETS for found in _STYLE.findall(files[f"{name}/card.html"])}
+    pages = {name: _STYLE.sub("<style>STYLE</style>", text) for name, text in files.items() if name.endswith(".html")}
+    return {**files, **pages, "card.css": "".join(sorted(styles))}
 
 
 def _make_lists(work: Path) -> None:
