@@ -69,14 +69,14 @@ def run(python: str, corpus: Corpus, folder: Path, rounds: int, pass_seconds: fl
         # All of them before any stays: processes that share libraries would share the memory that is counted.
         for key, outcome in outcomes.items():
             _say(f"{key}: convert, try, start")
-            with _telling(key, outcome):
+            with _keep_reason(key, outcome):
                 _start_fresh(python, arguments[key], outcome)
         processes: dict[str, RowProcess] = {}
         for key, outcome in outcomes.items():
             if not outcome.reason:
                 _say(f"{key}: check")
                 processes[key] = stack.enter_context(_process(python, arguments[key]))
-                with _telling(key, outcome):
+                with _keep_reason(key, outcome):
                     _get_ready(processes[key], outcome)
         _compare(outcomes)
         for number in range(rounds):
@@ -85,7 +85,7 @@ def run(python: str, corpus: Corpus, folder: Path, rounds: int, pass_seconds: fl
                 for key, outcome in outcomes.items():
                     if outcome.reason or deliverable not in outcome.deliverables:
                         continue
-                    with _telling(key, outcome):
+                    with _keep_reason(key, outcome):
                         measured = processes[key].run(f"read {deliverable}")
                         outcome.rounds.setdefault(deliverable, []).append(_of_all_processes(measured))
     return outcomes
@@ -172,7 +172,7 @@ def _of_all_processes(measured: Measurement) -> Measurement:
 
 
 @contextlib.contextmanager
-def _telling(key: str, outcome: Outcome) -> Iterator[None]:
+def _keep_reason(key: str, outcome: Outcome) -> Iterator[None]:
     """Keeps the reason for which a peer fails, so that the others go on; ours may not fail."""
     try:
         yield

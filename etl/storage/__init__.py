@@ -4,7 +4,7 @@ Local paths go through the operating system, `gs://` through Google's client, wh
 is met; other schemes are rejected, see `etl.paths`.
 
 Whatever a store fails for is tried again for a while; what remains is raised as `ConfigError` where the operator can
-mend it (no such bucket, no permission, no credentials) and as `StorageError` where the store itself fails.
+fix it (no such bucket, no permission, no credentials) and as `StorageError` where the store itself fails.
 """
 
 from __future__ import annotations

@@ -116,11 +116,11 @@ def test_who_delivers_something_else_is_named() -> None:
 
 def test_a_peer_that_dies_does_not_stop_the_others() -> None:
     failed = Outcome()
-    with running._telling("ffcv", failed):
+    with running._keep_reason("ffcv", failed):
         raise RuntimeError("the process that ran the rows failed:\nTraceback\n  ...\nOSError: it broke\n\n")
     assert failed.reason == "failed: OSError: it broke"
     assert failed.is_installed
-    with pytest.raises(RuntimeError, match="ours"), running._telling(registry.OURS, Outcome()):
+    with pytest.raises(RuntimeError, match="ours"), running._keep_reason(registry.OURS, Outcome()):
         raise RuntimeError("ours")
 
 

@@ -105,7 +105,7 @@ class Session:
             The answer; of a list an iterator over all its pages.
 
         Raises:
-            ConfigError: the request isn't one of the API's, or the operator's to mend.
+            ConfigError: the request isn't one of the API's, or the operator's to fix.
             CloudError: it was refused or failed, or its end didn't come in time.
         """
         message = call.to_message()

@@ -1,4 +1,4 @@
-"""Translates failures between here and the cloud into one line each, which says how to mend it."""
+"""Translates failures between here and the cloud into one line each, which says how to fix it."""
 
 from __future__ import annotations
 
